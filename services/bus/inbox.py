@@ -1,0 +1,272 @@
+"""Facts coming in: an inbox row first, the work in one transaction with it, backoff, and a parking place."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import eventlet
+import sqlalchemy as sa
+from eventlet.event import Event as Signal
+from nameko.extensions import Entrypoint, ProviderCollector, SharedExtension
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from services.bus.consumer import Consumer, declared, sessions_of, settle
+from services.db import forget_requests, inbox, new_id, now
+from services.refusals import Refusal, Unavailable
+from services.settings import load
+from services.tokens import Context
+
+TRIES = 10
+BACKOFF_CAP = 60.0  # seconds between two tries
+INBOX_PREFETCH = 200
+INBOX_WORKERS = 2
+DONE_KEPT_DAYS = 7
+
+log = logging.getLogger(__name__)
+
+
+def fresh_context(request_id: str | None = None, traceparent: str | None = None) -> Context:
+    """A context for work nobody waits for: event handlers and timers."""
+    settings = load()
+    request_id = request_id or new_id()
+    trace = traceparent or f"00-{request_id.replace('-', '')}-{request_id.replace('-', '')[-16:]}-01"
+    return Context(request_id=request_id, traceparent=trace, deadline=time.time() + settings.rpc_timeout,
+                   process=settings.process)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Received:
+    """An event as its handler gets it; `data` is the contract's dataclass, `context` serves for calls to others."""
+
+    id: str
+    source: str
+    type: str
+    time: str
+    subject: str | None
+    number: int | None
+    data: Any
+    context: Context
+
+
+class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
+    """Takes events into the inbox table and acks; works the table off with backoff; parks what keeps failing."""
+
+    queue_consumer = Consumer()
+    prefetch = INBOX_PREFETCH
+
+    def __init__(self) -> None:
+        self._handlers: dict[tuple[str, str], EventHandler] = {}
+        super().__init__()
+
+    def setup(self) -> None:
+        name = self.container.service_name
+        self.queue = declared(f"{name}.inbox")
+        self._arrived: eventlet.Queue = eventlet.Queue()
+        self._due: eventlet.Queue = eventlet.Queue(INBOX_WORKERS)
+        self._stopping = False
+        self._gone = Signal()
+        self._parked = Parked(self)
+        self.queue_consumer.register_provider(self)
+        self.queue_consumer.register_provider(self._parked)
+
+    def start(self) -> None:
+        self.container.spawn_managed_thread(self._take, identifier="inbox")
+        for _ in range(INBOX_WORKERS):
+            self.container.spawn_managed_thread(self._work, identifier="inbox worker")
+
+    def stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self.queue_consumer.unregister_provider(self)
+            self.queue_consumer.unregister_provider(self._parked)
+            self._gone.send(True)
+        self._gone.wait()
+
+    def register_provider(self, provider: Any) -> None:
+        super().register_provider(provider)
+        for source in provider.sources:
+            self._handlers[(source, provider.event_type)] = provider
+
+    def receive(self, message: Any) -> None:
+        self._arrived.put((message, None))
+
+    def receive_parked(self, message: Any) -> None:
+        self._arrived.put((message, "rejected"))
+
+    def _take(self) -> None:
+        """Arrivals into the table, many at a time; the acks go out when the rows are durable."""
+        while True:
+            batch = [self._arrived.get()]
+            while len(batch) < INBOX_PREFETCH and not self._arrived.empty():
+                batch.append(self._arrived.get_nowait())
+            rows, kept = [], []
+            for message, cause in batch:
+                row = self._row(message, cause)
+                if row is None:
+                    settle(message, "reject", requeue=False)  # dead-letters into the parking queue
+                    continue
+                rows.append(row)
+                kept.append(message)
+            while rows:
+                try:
+                    with sessions_of(self.container).transaction() as session:
+                        session.execute(insert(inbox).on_conflict_do_nothing(), rows)
+                    break
+                except (DBAPIError, PoolTimeout) as broken:
+                    log.warning("inbox waits", extra={"kind": type(broken).__name__})
+                    eventlet.sleep(1)
+            for message in kept:
+                settle(message, "ack")
+            for _ in range(INBOX_WORKERS):
+                if not self._due.full():
+                    self._due.put(True)
+
+    def _row(self, message: Any, cause: str | None) -> dict[str, Any] | None:
+        """The inbox row of a delivery; None for what is no event of its sender: bodies are never logged."""
+        source = str(message.properties.get("user_id", ""))
+        try:
+            text = bytes(message.body).decode() if not isinstance(message.body, str) else message.body
+            envelope = json.loads(text)
+            event_id, kind = envelope["id"], envelope["type"]
+            genuine = envelope["source"] == source and (source, kind) in self._handlers
+            Context.from_wire({"deadline": 0, **envelope}, source)
+        except (ValueError, KeyError, TypeError):
+            text, event_id, kind, genuine = "{}", new_id(), "undecodable", False
+        if cause is None and not genuine:
+            return None
+        return {"event_id": event_id, "source": source, "type": kind, "envelope": text, "cause": cause,
+                "state": "parked" if cause else "due"}  # fmt: skip
+
+    def _work(self) -> None:
+        cleaned = 0.0
+        while not self._stopping:
+            try:
+                while self._work_one() and not self._stopping:
+                    pass
+                if time.time() - cleaned > 3600:
+                    self._clean()
+                    cleaned = time.time()
+            except (DBAPIError, PoolTimeout) as broken:
+                log.warning("inbox waits", extra={"kind": type(broken).__name__})
+            try:
+                self._due.get(timeout=1)
+            except eventlet.queue.Empty:
+                pass
+
+    def _work_one(self) -> bool:
+        """Works the next due event in one transaction with its row; False when there is none.
+
+        A failing handler is undone to a savepoint, so the row stays locked until its next try is written: no other
+        worker or replica sees it due in between.
+        """
+        with sessions_of(self.container).transaction() as session:
+            row = session.execute(_NEXT, {"at": now()}).first()
+            if row is None:
+                return False
+            savepoint = session.begin_nested()
+            failure = self._handle(session, row)
+            if failure is None:
+                savepoint.commit()
+                session.execute(_DONE, {"id": row.event_id})
+            else:
+                savepoint.rollback()
+                self._put_off(session, row, failure)
+        return True
+
+    def _handle(self, session: Session, row: Any) -> BaseException | None:
+        """Runs the handler in a worker of the container; its error, if any."""
+        entrypoint = self._handlers[(row.source, row.type)]
+        event = entrypoint.event(json.loads(row.envelope))
+        session.info["context"] = event.context
+        finished = Signal()
+
+        def finish(_worker: Any, _result: Any, exc_info: Any) -> tuple[None, None]:
+            finished.send(exc_info[1] if exc_info else None)
+            return None, None
+
+        self.container.spawn_worker(entrypoint, (session, event), {}, handle_result=finish)
+        error: BaseException | None = finished.wait()
+        return error
+
+    def _put_off(self, session: Session, row: Any, failure: BaseException) -> None:
+        """Backoff; the last try parks. An outage of another part is no fault of the event and never parks it."""
+        attempts = row.attempts + 1
+        outage = isinstance(failure, Unavailable | OperationalError | OSError)
+        wait = min(BACKOFF_CAP, 0.5 * 2 ** min(attempts, 10))
+        cause = failure.code if isinstance(failure, Refusal) else type(failure).__name__
+        parked = attempts >= TRIES and not outage
+        session.execute(
+            sa.update(inbox).where(inbox.c.event_id == row.event_id).values(
+                attempts=attempts, cause=cause, state="parked" if parked else "due",
+                due_at=sa.func.now() + sa.func.make_interval(0, 0, 0, 0, 0, 0, wait),
+            )
+        )  # fmt: skip
+        log.warning("event parked" if parked else "event put off", exc_info=failure, extra={
+            "event_id": row.event_id, "event_type": row.type, "source": row.source, "attempts": attempts,
+            "retry_in": wait, "code": cause})  # fmt: skip
+
+    def _clean(self) -> None:
+        with sessions_of(self.container).transaction() as session:
+            old = now().timestamp() - DONE_KEPT_DAYS * 86400
+            session.execute(sa.delete(inbox).where(
+                inbox.c.state == "done", inbox.c.received_at < sa.func.to_timestamp(old)))  # fmt: skip
+            forget_requests(session)
+
+
+class Parked:
+    """The broker's parking queue of the same service: what it holds becomes parked rows, seen and replayed with the rest."""
+
+    prefetch = 20
+
+    def __init__(self, inbox_of: Inbox) -> None:
+        self.queue = declared(f"{inbox_of.container.service_name}.parked")
+        self.receive = inbox_of.receive_parked
+
+
+_NEXT = (
+    sa.select(inbox.c.event_id, inbox.c.source, inbox.c.type, inbox.c.envelope, inbox.c.attempts)
+    .where(inbox.c.state == "due", inbox.c.due_at <= sa.bindparam("at"))
+    .order_by(inbox.c.due_at, inbox.c.seq).limit(1).with_for_update(skip_locked=True)
+)  # fmt: skip
+_DONE = sa.update(inbox).where(inbox.c.event_id == sa.bindparam("id")).values(state="done", cause=None)
+
+
+class EventHandler(Entrypoint):  # type: ignore[misc]
+    """A method that works one kind of event; sources: the services that emit it."""
+
+    inbox = Inbox()
+
+    def __init__(self, sources: str | Sequence[str], contract: Any, **kwargs: Any) -> None:
+        self.sources = (sources,) if isinstance(sources, str) else tuple(sources)
+        self.contract = contract
+        self.event_type = contract if isinstance(contract, str) else contract.type
+        super().__init__(expected_exceptions=(Refusal,), **kwargs)
+
+    def setup(self) -> None:
+        self.inbox.register_provider(self)
+
+    def stop(self) -> None:
+        self.inbox.stop()
+
+    def event(self, envelope: dict[str, Any]) -> Received:
+        """The envelope as the handler gets it; unknown fields of a newer emitter are left out."""
+        data = envelope["data"]
+        if not isinstance(self.contract, str):
+            known = self.contract.__dataclass_fields__
+            data = self.contract(**{name: value for name, value in data.items() if name in known})
+        return Received(
+            id=envelope["id"], source=envelope["source"], type=envelope["type"], time=envelope["time"],
+            subject=envelope["subject"], number=envelope["number"], data=data,
+            context=fresh_context(envelope["request_id"], envelope["traceparent"]),
+        )  # fmt: skip
+
+
+on = EventHandler.decorator

@@ -1,0 +1,156 @@
+"""Facts going out: an outbox row in the change's transaction, then a relay that publishes with confirms."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import Any
+
+import eventlet
+import sqlalchemy as sa
+from eventlet.event import Event as Signal
+from eventlet.hubs import trampoline
+from nameko.extensions import DependencyProvider
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from services.bus.consumer import sessions_of
+from services.db import new_id, now, outbox, rfc3339, subjects
+from services.refusals import Refusal, Unavailable
+from services.rpc import Link, dumps
+from services.settings import load
+from services.tokens import Context
+
+RELAY_BATCH = 500
+CONFIRM_WAIT = 10.0  # seconds for the broker to confirm a batch
+
+log = logging.getLogger(__name__)
+
+_NUMBER = (
+    insert(subjects).values(subject=sa.bindparam("s"), number=1)
+    .on_conflict_do_update(index_elements=["subject"], set_={"number": subjects.c.number + 1})
+    .returning(subjects.c.number)
+)  # fmt: skip
+_QUIET = outbox.insert()
+_PROMPT = sa.text(
+    "insert into outbox (event_id, type, envelope)"
+    " select :event_id, :type, :envelope from (select pg_notify('outbox', '')) as told"
+).bindparams(sa.bindparam("event_id", type_=sa.Uuid(as_uuid=False)))
+
+
+def emit(session: Session, event: Any) -> str:
+    """Writes an event of a contract into the outbox, inside the transaction of the change it tells; gives its id.
+
+    An event with a `subject` gets that subject's next number; taking it locks the subject until the commit, so
+    numbers of one subject are committed in order. `prompt = False` leaves the relay to its next round.
+    """
+    kind = type(event)
+    subject = getattr(event, kind.subject) if kind.subject else None
+    number = session.scalar(_NUMBER, {"s": subject}) if subject is not None else None
+    context: Context | None = session.info.get("context")
+    event_id = new_id()
+    envelope = {
+        "id": event_id, "source": load().process, "type": kind.type, "time": rfc3339(now()), "subject": subject,
+        "number": number, "request_id": context.request_id if context else event_id,
+        "traceparent": context.traceparent if context else None, "data": asdict(event),
+    }  # fmt: skip
+    row = {"event_id": event_id, "type": kind.type, "envelope": dumps(envelope).decode()}
+    session.execute(_PROMPT if getattr(kind, "prompt", True) else _QUIET, row)
+    return event_id
+
+
+class Relay(DependencyProvider):  # type: ignore[misc]
+    """Carries the outbox to the broker: one replica at a time holds the lock, LISTEN wakes it, confirms let it delete."""
+
+    def setup(self) -> None:
+        self._open: set[int] = set()
+        self._tag = 0
+        self._done = Signal()
+        self._link = Link(load(), on_open=self._confirm_mode, on_lost=self._lost)
+        self._stopping = False
+
+    def start(self) -> None:
+        self.container.spawn_managed_thread(self._run, identifier="relay")
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._link.close()
+
+    def get_dependency(self, worker_ctx: Any) -> None:
+        return None
+
+    def _run(self) -> None:
+        engine = sessions_of(self.container).engine
+        while not self._stopping:
+            try:
+                with engine.connect() as connection:
+                    connection.execution_options(isolation_level="AUTOCOMMIT")
+                    self._serve(connection)
+            except (DBAPIError, PoolTimeout, Refusal, OSError) as broken:
+                log.warning("relay waits", extra={"kind": type(broken).__name__})
+            eventlet.sleep(1)
+
+    def _serve(self, connection: sa.Connection) -> None:
+        if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(sa.func.hashtext("relay")))):
+            return
+        try:
+            connection.execute(sa.text("listen outbox"))
+            wire = connection.connection.driver_connection
+            assert wire is not None
+            while not self._stopping:
+                if self._carry(connection) == RELAY_BATCH:
+                    continue
+                try:
+                    trampoline(wire.fileno(), read=True, timeout=1)
+                except eventlet.Timeout:
+                    pass
+                wire.poll()
+                wire.notifies.clear()
+        finally:
+            # The lock is the connection's; giving the connection back to the pool would keep it.
+            connection.invalidate()
+
+    def _carry(self, connection: sa.Connection) -> int:
+        """Publishes one batch in order and deletes it once the broker confirmed all of it; says how many."""
+        rows = connection.execute(
+            sa.select(outbox.c.seq, outbox.c.event_id, outbox.c.type, outbox.c.envelope)
+            .order_by(outbox.c.seq).limit(RELAY_BATCH)
+        ).all()  # fmt: skip
+        if not rows:
+            return 0
+        exchange = f"{load().process}.events"
+        self._link.channel()
+        self._done = Signal()
+        for row in rows:
+            self._tag += 1
+            self._open.add(self._tag)
+            self._link.publish(
+                row.envelope.encode(), exchange, row.type, message_id=row.event_id, type=row.type, delivery_mode=2,
+            )  # fmt: skip
+        with eventlet.Timeout(CONFIRM_WAIT, Unavailable(service="broker")):
+            while self._open:
+                self._done.wait()
+        connection.execute(sa.delete(outbox).where(outbox.c.seq.in_([row.seq for row in rows])))
+        return len(rows)
+
+    def _confirm_mode(self, channel: Any) -> None:
+        channel.confirm_select()
+        self._open.clear()
+        self._tag = 0
+        channel.events["basic_ack"].add(self._confirmed)
+        channel.events["basic_nack"].add(self._refused)
+
+    def _confirmed(self, tag: int, multiple: bool) -> None:
+        self._open = {t for t in self._open if t > tag} if multiple else self._open - {tag}
+        if not self._open and not self._done.ready():
+            self._done.send(True)
+
+    def _refused(self, _tag: int, _multiple: bool) -> None:
+        # A full inbox (reject-publish): the batch stays in the outbox and comes again.
+        self._lost()
+
+    def _lost(self) -> None:
+        if not self._done.ready():
+            self._done.send_exception(Unavailable(service="broker"))

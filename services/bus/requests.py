@@ -1,0 +1,189 @@
+"""Questions and commands: serving them, and asking other services."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any
+
+import sqlalchemy as sa
+from nameko.exceptions import ContainerBeingKilled
+from nameko.extensions import DependencyProvider, Entrypoint
+from nameko.rpc import RpcConsumer
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from services.bus.consumer import Consumer, declared, sessions_of, settle
+from services.db import now, signing_keys
+from services.refusals import Internal, NotAllowed, Refusal, Unauthenticated, Unavailable
+from services.rpc import RPC_EXCHANGE, Link, RpcClient, dumps
+from services.settings import load
+from services.tokens import Context, Verifier
+
+FRONT = "gateway"  # the only process that brings requests without a token
+
+log = logging.getLogger(__name__)
+
+
+class RpcServer(RpcConsumer):  # type: ignore[misc]
+    """The service's request queue: checks sender and deadline, finds who is calling, answers on one link."""
+
+    queue_consumer = Consumer()
+
+    def __init__(self) -> None:
+        self._methods: dict[str, Rpc] = {}
+        super().__init__()
+
+    def setup(self) -> None:
+        if self.queue is not None:
+            return
+        self.queue = declared(f"rpc-{self.container.service_name}")
+        self.prefetch = self.container.max_workers
+        self._prefix = len(self.container.service_name) + 1
+        self._link = Link(load())
+        self.verifier = Verifier(self._find_key)
+        self.queue_consumer.register_provider(self)
+
+    def register_provider(self, provider: Any) -> None:
+        super().register_provider(provider)
+        self._methods[provider.method_name] = provider
+
+    def stop(self) -> None:
+        super().stop()
+        self._link.close()
+
+    def receive(self, message: Any) -> None:
+        """One request, in the consumer's greenlet: cheap checks only, then a worker."""
+        try:
+            body = json.loads(message.body)
+            context = Context.from_wire(body["context"], str(message.properties.get("user_id", "")))
+            entrypoint = self._methods[message.delivery_info["routing_key"][self._prefix :]]
+            kwargs = body["kwargs"]
+        except (ValueError, KeyError, TypeError) as broken:
+            log.warning("request not understood", extra={"kind": type(broken).__name__})
+            self.answer(message, Internal())
+            return
+        if context.deadline < time.time():
+            settle(message, "ack")  # nobody waits any more: executing it late would surprise
+            return
+        try:
+            who = entrypoint.admit(context, self.verifier)
+            self.container.spawn_worker(
+                entrypoint, (who,), kwargs, handle_result=partial(self._finished, message, entrypoint, context)
+            )
+        except Refusal as refusal:
+            self.answer(message, refusal)
+        except ContainerBeingKilled:
+            settle(message, "requeue")
+        except DBAPIError:
+            self.answer(message, Unavailable(service=self.container.service_name))
+
+    def _finished(self, message: Any, entrypoint: Any, context: Context, _worker: Any, result: Any, exc_info: Any) -> Any:
+        error = exc_info[1] if exc_info else None
+        if isinstance(result, Refusal):
+            error, result = result, None
+        if error is not None:
+            refusal = _as_refusal(error, self.container.service_name)
+            log.info("refused", extra={"request_id": context.request_id, "traceparent": context.traceparent,
+                                       "method": entrypoint.method_name, "code": refusal.code})  # fmt: skip
+            self.answer(message, refusal)
+        else:
+            self.answer(message, result)
+        return None, None
+
+    def answer(self, message: Any, result: Any) -> None:
+        """Publishes the reply, then acks: a replica that dies in between leaves the request to another."""
+        properties = message.properties
+        try:
+            body = dumps({"refusal": result.to_wire()} if isinstance(result, Refusal) else {"result": result})
+        except (TypeError, ValueError):
+            log.exception("answer is not plain JSON")
+            body = dumps({"refusal": Internal().to_wire()})
+        try:
+            self._link.publish(
+                body, RPC_EXCHANGE, properties.get("reply_to", ""), delivery_mode=1,
+                correlation_id=properties.get("correlation_id", ""),
+            )  # fmt: skip
+        except Refusal:
+            log.warning("reply lost", extra={"kind": "broker"})
+        settle(message, "ack")
+
+    def _find_key(self, kid: str) -> dict[str, Any] | None:
+        query = sa.select(signing_keys.c.jwk).where(signing_keys.c.kid == kid, signing_keys.c.not_after > now())
+        with sessions_of(self.container).transaction() as session:
+            return session.scalar(query)
+
+
+def _as_refusal(error: BaseException, service: str) -> Refusal:
+    """What the caller hears of an error: a refusal as it is, a lost database as unavailable, the rest as internal."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        return Unavailable(service=service)
+    return Internal()
+
+
+class Rpc(Entrypoint):  # type: ignore[misc]
+    """A method others may call. processes: who may send (None: whoever the broker lets through); user: a token is due."""
+
+    server = RpcServer()
+
+    def __init__(self, processes: tuple[str, ...] | None = None, user: bool = True, **kwargs: Any) -> None:
+        self.processes = processes
+        self.user = user
+        super().__init__(expected_exceptions=(Refusal,), **kwargs)
+
+    def setup(self) -> None:
+        self.server.register_provider(self)
+
+    def stop(self) -> None:
+        self.server.unregister_provider(self)
+
+    def admit(self, context: Context, verifier: Verifier) -> Any:
+        """The Caller for a user's call, the bare Context for the others. Refuses: NotAllowed, Unauthenticated."""
+        if not context.process or (self.processes is not None and context.process not in self.processes):
+            raise NotAllowed() if context.process else Unauthenticated()
+        return verifier.caller(context) if self.user else context
+
+
+rpc = Rpc.decorator
+rpc_public = Rpc.decorator((FRONT,), user=False)
+
+
+def rpc_system(*processes: str) -> Any:
+    """A method for the named process kinds alone; no user speaks through it."""
+    return Rpc.decorator(processes, user=False)
+
+
+class Remote(DependencyProvider):  # type: ignore[misc]
+    """Another service, called as `self.directory.names(caller, patient_ids=[...])`; answers or refuses like rpc.py."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+
+    def get_dependency(self, worker_ctx: Any) -> RemoteService:
+        return RemoteService(self.service, _client())
+
+
+class RemoteService:
+    """The methods of one remote service, by name."""
+
+    def __init__(self, service: str, client: RpcClient) -> None:
+        self._service = service
+        self._client = client
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def call(who: Any, **kwargs: Any) -> Any:
+            # The key belongs to the caller's own command, not to what we ask on the way.
+            return self._client.call(self._service, method, replace(who.context, idempotency_key=None), **kwargs)
+
+        return call
+
+
+@cache
+def _client() -> RpcClient:
+    return RpcClient()

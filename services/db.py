@@ -1,0 +1,239 @@
+"""The database of a service: transactions, the plumbing tables each service keeps, and once-only requests.
+
+Every service has a database of its own with its own role. Beside its tables stand five of the plumbing: outbox and
+inbox (bus.py works them), the public signing keys and ended sessions that identity announces, and the requests
+already answered under an Idempotency-Key.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+from nameko.extensions import DependencyProvider
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, sessionmaker
+from uuid_utils import uuid7
+
+from services.refusals import KeyReused, RequestInFlight, SessionEnded
+from services.settings import load
+from services.tokens import Caller, Context
+
+POOL = 12  # a little more than nameko's ten workers: the inbox works beside them
+REQUEST_KEPT = timedelta(hours=24)
+
+plumbing = sa.MetaData()
+
+outbox = sa.Table(
+    "outbox", plumbing,
+    sa.Column("seq", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("event_id", sa.Uuid(as_uuid=False), nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("envelope", sa.Text, nullable=False),
+)  # fmt: skip
+
+subjects = sa.Table(
+    "outbox_subjects", plumbing,
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+)  # fmt: skip
+
+inbox = sa.Table(
+    "inbox", plumbing,
+    sa.Column("event_id", sa.Uuid(as_uuid=False), primary_key=True),
+    sa.Column("seq", sa.BigInteger, sa.Identity(), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("envelope", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, server_default="due"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("due_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("cause", sa.Text),
+    sa.Column("received_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.CheckConstraint("state in ('due', 'done', 'parked')", name="ck_inbox_state"),
+)  # fmt: skip
+sa.Index("ix_inbox_due", inbox.c.due_at, inbox.c.seq, postgresql_where=inbox.c.state == "due")
+
+signing_keys = sa.Table(
+    "signing_keys", plumbing,
+    sa.Column("kid", sa.Text, primary_key=True),
+    sa.Column("jwk", sa.JSON, nullable=False),
+    sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
+ended_sessions = sa.Table(
+    "ended_sessions", plumbing,
+    sa.Column("session_id", sa.Uuid(as_uuid=False), primary_key=True),
+    sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
+requests = sa.Table(
+    "requests", plumbing,
+    sa.Column("account_id", sa.Text, primary_key=True),
+    sa.Column("operation", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("response", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+)  # fmt: skip
+sa.Index("ix_requests_created_at", requests.c.created_at)
+
+
+def now() -> datetime:
+    """The present moment in UTC; rules get it as an argument."""
+    return datetime.now(UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment as it stands on every wire: RFC 3339, UTC, microseconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def new_id() -> str:
+    """A new UUIDv7 as text."""
+    return str(uuid7())
+
+
+def make_engine(url: str, **options: Any) -> sa.Engine:
+    """An engine that never puts parameters into its errors: those are logged, and parameters are people's data."""
+    options.setdefault("pool_size", POOL)
+    options.setdefault("max_overflow", 4)
+    options.setdefault("pool_timeout", 4)
+    options.setdefault("pool_use_lifo", True)
+    return sa.create_engine(url, hide_parameters=True, connect_args={"connect_timeout": 3}, **options)
+
+
+_ENDED = sa.select(sa.literal(1)).where(ended_sessions.c.session_id == sa.bindparam("session_id"))
+
+
+class Sessions:
+    """Transactions of one database."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url)
+        self._make = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def transaction(self, who: Caller | Context | None = None) -> Iterator[Session]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        A caller's session is asked for first, inside the transaction, so that all replicas agree on its end.
+        Refuses: SessionEnded.
+        """
+        with self._make.begin() as session:
+            if isinstance(who, Caller) and session.execute(_ENDED, {"session_id": who.session_id}).first():
+                raise SessionEnded()
+            yield session
+
+
+class Database(DependencyProvider):  # type: ignore[misc]
+    """Gives each worker of a service the transactions of the service's own database."""
+
+    def __init__(self, url: str | None = None) -> None:
+        self._url = url
+        self.sessions: Sessions | None = None
+
+    def setup(self) -> None:
+        self.sessions = Sessions(self._url or load().database_url)
+
+    def stop(self) -> None:
+        if self.sessions is not None:
+            self.sessions.engine.dispose()
+
+    def get_dependency(self, worker_ctx: Any) -> Sessions:
+        assert self.sessions is not None
+        return self.sessions
+
+
+def _digest(body: Any) -> bytes:
+    return sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).digest()
+
+
+def once(session: Session, who: Caller | Context, operation: str, body: Any) -> Any | None:
+    """The answer already given to this Idempotency-Key, or None when the work is still to be done (and now claimed).
+
+    Refuses: RequestInFlight while another transaction holds the key, KeyReused when the body differs.
+    """
+    key = who.context.idempotency_key
+    if key is None:
+        return None
+    account = who.account_id if isinstance(who, Caller) else "public"
+    lock = int.from_bytes(sha256(f"{account}|{operation}|{key}".encode()).digest()[:8], "big", signed=True)
+    if not session.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(lock))):
+        raise RequestInFlight()
+    row = session.execute(
+        sa.select(requests.c.digest, requests.c.response).where(
+            requests.c.account_id == account, requests.c.operation == operation, requests.c.key == key,
+            requests.c.created_at > now() - REQUEST_KEPT,
+        )
+    ).first()  # fmt: skip
+    if row is None:
+        return None
+    if bytes(row.digest) != _digest(body):
+        raise KeyReused()
+    return row.response
+
+
+def remember(session: Session, who: Caller | Context, operation: str, body: Any, response: Any) -> Any:
+    """Keeps the answer under the request's Idempotency-Key, in the change's own transaction; hands it back."""
+    key = who.context.idempotency_key
+    if key is not None:
+        account = who.account_id if isinstance(who, Caller) else "public"
+        values = {"digest": _digest(body), "response": response, "created_at": now()}
+        session.execute(
+            insert(requests).values(account_id=account, operation=operation, key=key, **values)
+            .on_conflict_do_update(index_elements=["account_id", "operation", "key"], set_=values)
+        )  # fmt: skip
+    return response
+
+
+def forget_requests(session: Session) -> None:
+    """Drops the answers whose day is over."""
+    session.execute(sa.delete(requests).where(requests.c.created_at < now() - REQUEST_KEPT))
+
+
+def plumbing_tables_v1(op: Any) -> None:
+    """The plumbing tables as of the first release; called first by each service's migration 0001."""
+    plumbing.create_all(op.get_bind())
+
+
+def run_migrations(metadata: sa.MetaData) -> None:
+    """What each service's migrations/env.py does: bring the connected database to the newest revision."""
+    from alembic import context
+
+    context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def migrate(service: str, url: str | None = None, revision: str = "head") -> None:
+    """Brings a service's database to `revision`; several processes may call it at once, one works.
+
+    service: the folder under services/ whose migrations run. url: the database, the settings' own when None.
+    """
+    from importlib.resources import files
+
+    from alembic import command
+    from alembic.config import Config
+
+    engine = sa.create_engine(url or load().database_url, poolclass=sa.NullPool, hide_parameters=True)
+    config = Config()
+    config.set_main_option("script_location", str(files(f"services.{service}").joinpath("migrations")))
+    with engine.connect() as connection:
+        connection.execute(sa.text("select pg_advisory_lock(hashtext('migrate'))"))
+        connection.commit()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] != "migrate":
+        sys.exit("usage: python -m services.db migrate SERVICE")
+    migrate(sys.argv[2])

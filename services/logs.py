@@ -1,0 +1,64 @@
+"""Log lines as JSON, one catalogue of events, nothing a person could be known by.
+
+A line has a time, a level, the process, an event name and codes. Values are shown only under the field names of
+`FIELDS`, so a careless `extra` cannot carry a name or a token out; texts of exceptions are left out altogether
+(drivers put parameters into them) and their place is told by file, line and type.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import traceback
+from types import TracebackType
+
+FIELDS = (
+    "request_id", "traceparent", "service", "method", "route", "status", "ms", "code", "event_id", "event_type",
+    "source", "handler", "attempts", "retry_in", "count", "kind", "part", "account_id", "session_id", "record_id", "object_id",
+)  # fmt: skip
+_OURS = ("services", "gateway", "deploy")
+
+
+class JsonLines(logging.Formatter):
+    """Formats a record as one JSON object; foreign libraries' texts are cut to their logger's name and template."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "process": _process(),
+            # The template, never its arguments: those may be a request's values.
+            "event": str(record.msg) if isinstance(record.msg, str) else type(record.msg).__name__,
+        }
+        if not record.name.startswith(_OURS):
+            line["logger"] = record.name
+        for field in FIELDS:
+            value = record.__dict__.get(field)
+            if value is not None:
+                line[field] = value
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+            line["at"] = _places(record.exc_info[2])
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _process() -> str:
+    from services.settings import load
+
+    return load().process
+
+
+def _places(trace: TracebackType | None) -> list[str]:
+    """Where an exception passed, innermost last, without any value."""
+    return [f"{frame.filename.rsplit('/', 2)[-2]}/{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(trace)[-8:] if "/" in frame.filename]  # fmt: skip
+
+
+def setup(level: int = logging.INFO) -> None:
+    """Send this process' log to stderr as JSON lines; used by processes that nameko does not start."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in ("urllib3", "pika", "amqp", "kombu", "fontTools", "fpdf"):
+        logging.getLogger(name).setLevel(logging.WARNING)

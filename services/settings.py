@@ -1,0 +1,91 @@
+"""The only reader of the environment: `OPENDSP_SETTINGS` names a TOML file, `OPENDSP_<FIELD>` overrides a field.
+
+Each process gets a file of its own, readable by it alone, with no other process' secrets in it.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a process may be told from outside. Sizes in bytes, times in seconds, keys in base64."""
+
+    profile: str = "production"
+    process: str = ""
+
+    broker_host: str = "127.0.0.1"
+    broker_port: int = 5672
+    broker_vhost: str = "opendsp"
+    broker_user: str = ""
+    broker_password: str = ""
+    rpc_timeout: float = 5.0
+
+    database_url: str = ""
+
+    s3_endpoint: str = "127.0.0.1:8333"
+    s3_access_key: str = ""
+    s3_secret_key: str = ""
+    s3_bucket: str = "opendsp-documents"
+    s3_region: str = "us-east-1"
+    s3_secure: bool = False
+
+    master_key: str = ""
+    identity_key: str = ""
+
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = 25
+    mail_from: str = "ne-pas-repondre@opendsp.localhost"
+    letters_folder: str = ""
+    public_url: str = "http://localhost:8080"
+
+    subscriber_vhost: str = "opendsp-subscribers"
+    subscriber_broker_host: str = "127.0.0.1"
+    subscriber_broker_port: int = 5672
+    subscriber_broker_user: str = ""
+    subscriber_broker_password: str = ""
+    broker_auth_bind: str = "127.0.0.1:8085"
+
+    gateway_bind: str = "127.0.0.1:8080"
+    gateway_workers: int = 2
+    gateway_threads: int = 32
+    upload_max_bytes: int = 2 * 1024**3
+    trusted_proxy: str = ""
+
+
+def _typed(kind: Any, text: str) -> Any:
+    """Environment text as the field's own type."""
+    if kind in (bool, "bool"):
+        return text.strip().lower() in ("1", "true", "yes", "on")
+    if kind in (int, "int"):
+        return int(text)
+    if kind in (float, "float"):
+        return float(text)
+    return text
+
+
+@cache
+def load() -> Settings:
+    """This process' settings, read once.
+
+    Refuses: a file with a name no setting has (a misspelt setting must not pass as a default).
+    """
+    values: dict[str, Any] = {}
+    path = os.environ.get("OPENDSP_SETTINGS")
+    if path:
+        with open(path, "rb") as file:
+            values = tomllib.load(file)
+    known = {field.name: field.type for field in fields(Settings)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(f"{path}: unknown settings {', '.join(unknown)}")
+    for name, kind in known.items():
+        text = os.environ.get(f"OPENDSP_{name.upper()}")
+        if text is not None:
+            values[name] = _typed(kind, text)
+    return Settings(**values)
