@@ -82,7 +82,9 @@ class RpcServer(RpcConsumer):  # type: ignore[misc]
         except DBAPIError:
             self.answer(message, Unavailable(service=self.container.service_name))
 
-    def _finished(self, message: Any, entrypoint: Any, context: Context, _worker: Any, result: Any, exc_info: Any) -> Any:
+    def _finished(
+        self, message: Any, entrypoint: Any, context: Context, _worker: Any, result: Any, exc_info: Any
+    ) -> Any:
         error = exc_info[1] if exc_info else None
         if isinstance(result, Refusal):
             error, result = result, None
