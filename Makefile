@@ -1,0 +1,64 @@
+# Every command a person needs. `make` alone shows them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+# Rewritten when the lock changes: then, and only then, the environment is installed again.
+INSTALLED := $(VENV)/installed-from.lock
+LOCAL := $(PYTHON) -m deploy.local
+TYPED := services/refusals.py $(wildcard services/*/rules*.py) $(wildcard services/*/contract.py)
+
+.PHONY: help up down url status test test-long lint bench demo parked replay clean setup
+
+help: ## Show these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: setup ## Install what is missing and start the whole platform; again at any time
+	@$(LOCAL) up
+
+down: ## Stop everything; nothing is lost
+	@if [ -x $(PYTHON) ]; then $(LOCAL) down; else echo "Nothing was ever started here."; fi
+
+url: ## Print the gateway's address
+	@$(LOCAL) url
+
+status: ## Show each part, its process and its log
+	@$(LOCAL) status
+
+test: setup lint ## Run every test, on a platform of its own, and take it down
+	@$(PYTHON) -m deploy.local.packages
+	@$(PYTHON) -m pytest -m "not long" $(ARGS)
+
+test-long: setup ## Run the tests again in the sizes that take their time
+	@$(PYTHON) -m deploy.local.packages
+	@$(PYTHON) -m pytest --timeout=3600 $(ARGS)
+
+lint: setup ## Check style (ruff) and the types of rules and contracts (mypy --strict)
+	@$(VENV)/bin/ruff check .
+	@$(if $(strip $(TYPED)),$(VENV)/bin/mypy --strict $(TYPED))
+
+bench: setup ## Measure; ONLY=rpc,deposit for a part, SIZE=small|full
+	@$(PYTHON) -m deploy.bench $(if $(ONLY),--only $(ONLY)) $(if $(SIZE),--size $(SIZE))
+
+demo: setup ## Play one patient's journey against the running platform
+	@$(PYTHON) -m deploy.demo
+
+parked: ## List the events that failed for good
+	@$(LOCAL) parked
+
+replay: ## Give parked events their tries again; SERVICE=name for one service
+	@$(LOCAL) replay $(SERVICE)
+
+clean: ## Remove caches; DATA=yes also stops the platform and deletes its data
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+	@if [ "$(DATA)" = yes ] && [ -e .run ]; then $(MAKE) down; real=$$(readlink -f .run); rm -rf .run "$$real"; echo "The platform's data is deleted."; fi
+
+setup: $(INSTALLED)
+
+$(INSTALLED): requirements.lock
+	@deploy/local/environment.sh $(VENV)
+	@cp requirements.lock $@

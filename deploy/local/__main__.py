@@ -1,0 +1,140 @@
+"""`python -m deploy.local up|down|url|status|infra|scale|parked|replay`: the commands behind the Makefile."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local.failure import StackFailure
+from deploy.local.layout import REPOSITORY, SERVICES
+from deploy.local.operator import parked, replay
+from deploy.local.stack import Stack
+
+STATE = REPOSITORY / ".run"
+out = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what was asked; 0 when done, 1 with an explanation on stderr when not."""
+    asked = _parser().parse_args(arguments)
+    try:
+        COMMANDS[asked.command](Stack(asked.state, _tell), asked)
+    except StackFailure as failure:
+        errors.print("\n[bold red]failed:[/] ", end="")
+        errors.print(str(failure), markup=False)
+        return 1
+    except KeyboardInterrupt:
+        errors.print("\nInterrupted. What already runs stays up; `make down` ends it.")
+        return 130
+    return 0
+
+
+def _up(stack: Stack, _asked: argparse.Namespace) -> None:
+    stack.up()
+    out.print(f"\nThe gateway answers at [bold]{stack.url}[/]", soft_wrap=True)
+    _print_people(stack.people())
+    shown = _near(stack)
+    out.print(
+        f"Mail arrives in {shown / 'mail' / 'new'}, letters in {shown / 'letters'}, logs are in {shown / 'logs'}."
+    )
+
+
+def _infra(stack: Stack, _asked: argparse.Namespace) -> None:
+    stack.infra()
+
+
+def _down(stack: Stack, _asked: argparse.Namespace) -> None:
+    stack.down()
+
+
+def _url(stack: Stack, _asked: argparse.Namespace) -> None:
+    if not stack.layout.has_ports():
+        raise StackFailure("there is no stack here yet", advice="`make up` starts one")
+    sys.stdout.write(stack.url + "\n")
+
+
+def _status(stack: Stack, _asked: argparse.Namespace) -> None:
+    if not stack.supervisor.is_up():
+        out.print("The stack is down. `make up` starts it.")
+        return
+    table = Table("part", "state", "pid", "since", "log", box=None)
+    for name, facts in stack.supervisor.states().items():
+        since = facts["description"].partition("uptime ")[2]
+        table.add_row(name, facts["statename"].lower(), str(facts["pid"] or ""), since, str(stack.layout.log(name)))
+    out.print(table)
+    out.print(f"\nThe gateway: {stack.url}")
+
+
+def _scale(stack: Stack, asked: argparse.Namespace) -> None:
+    stack.scale(asked.service, asked.count)
+
+
+def _parked(stack: Stack, _asked: argparse.Namespace) -> None:
+    found = parked(stack.layout)
+    if not found:
+        out.print("No event is parked.")
+        return
+    table = Table("service", "event", "from", "type", "tries", "received", "cause", box=None)
+    for event in found:
+        columns = ("service", "event_id", "source", "type", "attempts", "received_at", "cause")
+        table.add_row(*(str(event.get(column) or "") for column in columns))
+    out.print(table)
+    out.print("\n`make replay` gives them their tries again, `make replay SERVICE=dossier` those of one service.")
+
+
+def _replay(stack: Stack, asked: argparse.Namespace) -> None:
+    for service, count in replay(stack.layout, asked.service).items():
+        out.print(f"{service}: {count} given {'its tries' if count == 1 else 'their tries'} again")
+
+
+COMMANDS = {
+    "up": _up,
+    "infra": _infra,
+    "down": _down,
+    "url": _url,
+    "status": _status,
+    "scale": _scale,
+    "parked": _parked,
+    "replay": _replay,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in COMMANDS:
+        command = commands.add_parser(name)
+        command.add_argument("--state", type=Path, default=STATE, help="the folder that holds the stack (.run)")
+        if name == "scale":
+            command.add_argument("service", choices=SERVICES)
+            command.add_argument("count", type=int, choices=range(1, 9), metavar="1..8")
+        if name == "replay":
+            command.add_argument("service", nargs="?", choices=SERVICES)
+    return parser
+
+
+def _tell(part: str, message: str, seconds: float) -> None:
+    out.print(f"[green]✓[/] {part:<14} {message:<44} {seconds:6.1f} s")
+
+
+def _near(stack: Stack) -> Path:
+    # `.run` may be a link to where PostgreSQL's account can go: both paths are right, the short one is shown.
+    return STATE if STATE.exists() and STATE.resolve() == stack.layout.state.resolve() else stack.layout.state
+
+
+def _print_people(people: dict[str, dict[str, str]]) -> None:
+    if not people:
+        return
+    out.print("Demo people (on this machine only; each log-in asks for a code that comes by mail):")
+    for role, person in people.items():
+        code = f"  presence code {person['presence_code']}" if "presence_code" in person else ""
+        log_in = f"{person['matricule']}  password [bold]{person['password']}[/]"
+        out.print(f"  {role:<11} {log_in}  {person['email']}{code}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,228 @@
+"""People at the gateway, with nothing but what people have: letters, a mailbox, passwords and codes.
+
+Used to load the demo people, to play the demo and by the system tests, so all three walk through the same front door.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+from pypdf import PdfReader
+
+CONDITIONS_LANGUAGE = "fr"
+ACTIVATION_CODE = re.compile(r"Code d['’]activation\s*:\s*([A-Za-z0-9][A-Za-z0-9 -]*[A-Za-z0-9])")
+PRESENCE_CODE = re.compile(r"Code de présence\s*:\s*([A-Za-z0-9][A-Za-z0-9 -]*[A-Za-z0-9])")
+ONE_TIME_CODE = re.compile(r"^\s*([A-Za-z0-9]{6})\s*$", re.MULTILINE)
+PATIENCE = 30.0  # seconds that a person waits for a mail or a letter
+
+T = TypeVar("T")
+
+
+class UnexpectedAnswer(Exception):
+    """The gateway answered otherwise than the step expects; carries method, path and the problem, no secrets."""
+
+
+def wait_for(look: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
+    """What `look` finds, as soon as it finds something. Refuses: TimeoutError."""
+    end = time.monotonic() + patience
+    while True:
+        found = look()
+        if found is not None:
+            return found
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} did not come within {patience:.0f} s")
+        time.sleep(0.1)
+
+
+@dataclass
+class Town:
+    """The outside world of one platform: its gateway's address, the mailbox and the folder of printed letters."""
+
+    url: str
+    mail_folder: Path
+    letters_folder: Path
+
+    def mails(self, address: str) -> list[EmailMessage]:
+        """The mails that reached an address, oldest first."""
+        found = []
+        files = sorted((self.mail_folder / "new").glob("*"), key=lambda file: file.stat().st_mtime_ns)
+        for file in files:
+            mail = message_from_bytes(file.read_bytes(), policy=policy.default)
+            if address in str(mail["X-Envelope-To"]):
+                found.append(mail)
+        return found
+
+    def mail(self, address: str, matching: Callable[[EmailMessage], T | None], seen: int, what: str) -> T:
+        """What `matching` makes of the first fitting mail after the `seen` first ones."""
+
+        def look() -> T | None:
+            return next((made for mail in self.mails(address)[seen:] if (made := matching(mail)) is not None), None)
+
+        return wait_for(look, what)
+
+    def letter(self, addressee: str) -> Letter:
+        """The newest letter printed for a name."""
+
+        def look() -> Letter | None:
+            files = sorted(self.letters_folder.glob("*.pdf"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+            for file in files:
+                text = "\n".join(page.extract_text() for page in PdfReader(file).pages)
+                if addressee.casefold() in text.casefold():
+                    return Letter(file, text)
+            return None
+
+        return wait_for(look, "a letter")
+
+
+@dataclass
+class Letter:
+    """A letter as it lies in the outbox folder."""
+
+    file: Path
+    text: str
+
+    @property
+    def activation_code(self) -> str:
+        return _code(ACTIVATION_CODE, self.text)
+
+    @property
+    def presence_code(self) -> str:
+        return _code(PRESENCE_CODE, self.text)
+
+
+def _code(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    if found is None:
+        raise UnexpectedAnswer("the letter carries no such code")
+    return found.group(1).replace(" ", "").replace("-", "")
+
+
+@dataclass
+class Stream:
+    """A body of known length that is made as it is sent."""
+
+    size: int
+    blocks: Iterator[bytes]
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.blocks
+
+
+def mail_text(mail: EmailMessage) -> str:
+    """The plain text of a mail."""
+    body = mail.get_body(preferencelist=("plain",))
+    return str(body.get_content()) if body is not None else ""
+
+
+@dataclass
+class Visitor:
+    """One person: what they know by heart, and their open session."""
+
+    town: Town
+    name: str
+    matricule: str
+    email: str
+    password: str = field(default_factory=lambda: f"{secrets.token_hex(3)} lune {secrets.token_hex(4)}")
+    ids: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.http.headers["User-Agent"] = "opendsp-visitor/1"
+        self.http.headers["Accept-Language"] = "fr"
+
+    def ask(self, method: str, path: str, expect: int | tuple[int, ...] | None = None, **kwargs: Any) -> Any:
+        """One request under /api/v1 with the session's token; the parsed answer when the status is the expected one.
+
+        expect: a status, several, or None for any 2xx. Refuses: UnexpectedAnswer.
+        """
+        answer = self.raw(method, path, **kwargs)
+        wanted = (expect,) if isinstance(expect, int) else expect
+        fine = answer.ok if wanted is None else answer.status_code in wanted
+        if not fine:
+            raise UnexpectedAnswer(f"{method} {path}: {answer.status_code} {_problem(answer)}")
+        if answer.content and "json" in answer.headers.get("Content-Type", ""):
+            return answer.json()
+        return answer.content
+
+    def raw(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        """One request under /api/v1 with the session's token."""
+        headers = dict(kwargs.pop("headers", {}))
+        if self.tokens:
+            headers.setdefault("Authorization", f"Bearer {self.tokens['access_token']}")
+        kwargs.setdefault("timeout", 120)
+        return self.http.request(method, f"{self.town.url}/api/v1{path}", headers=headers, **kwargs)
+
+    def activate(self, activation_code: str) -> None:
+        """Activates the account: code, conditions, e-mail proved with the code that arrives, password."""
+        started = self.ask(
+            "POST", "/activations", json={"matricule": self.matricule, "activation_code": activation_code}
+        )
+        path = f"/activations/{started['activation_id']}"
+        headers = {"Activation-Token": started["activation_token"]}
+        conditions = {"version": started["conditions_version"], "language": CONDITIONS_LANGUAGE}
+        self.ask("POST", f"{path}/conditions", json=conditions, headers=headers)
+        seen = len(self.town.mails(self.email))
+        self.ask("POST", f"{path}/contact", json={"kind": "email", "value": self.email}, headers=headers)
+        code = self.one_time_code(seen)
+        self.ask("POST", f"{path}/contact/proof", json={"code": code}, headers=headers)
+        self.ask("POST", f"{path}/password", json={"password": self.password}, headers=headers)
+
+    def one_time_code(self, seen: int) -> str:
+        """The one-time code of the first mail after the `seen` first ones."""
+
+        def code_in(mail: EmailMessage) -> str | None:
+            found = ONE_TIME_CODE.search(mail_text(mail))
+            return found.group(1) if found else None
+
+        return self.town.mail(self.email, code_in, seen, "the mail with the one-time code")
+
+    def log_in(self, capacity: str | None = None) -> Visitor:
+        """Logs in with password and one-time code."""
+        self.tokens = {}
+        seen = len(self.town.mails(self.email))
+        challenge = self.ask("POST", "/sessions", json={"matricule": self.matricule, "password": self.password})
+        proof: dict[str, Any] = {"code": self.one_time_code(seen)}
+        if capacity is not None:
+            proof["capacity"] = capacity
+        self._keep(self.ask("POST", f"/sessions/{challenge['challenge_id']}/code", json=proof))
+        return self
+
+    def keep_logged_in(self, left: float = 300) -> None:
+        """Refreshes the tokens when they have less than `left` seconds to live."""
+        if time.monotonic() - self.tokens.get("since", 0.0) > self.tokens["expires_in"] - left:
+            self._keep(self.ask("POST", "/sessions/refresh", json={"refresh_token": self.tokens["refresh_token"]}))
+
+    def _keep(self, tokens: dict[str, Any]) -> None:
+        self.tokens = tokens | {"since": time.monotonic()}
+
+    def deposit(self, record_id: str, body: Stream | bytes, **metadata: Any) -> Any:
+        """Deposits one file into a record: metadata first, then the bytes as they are."""
+        upload = self.ask("POST", f"/records/{record_id}/uploads", json=metadata)
+        headers = {"Content-Type": "application/octet-stream"}
+        return self.ask("PUT", f"/uploads/{upload['upload_id']}", data=body, headers=headers)
+
+    def documents(self, record_id: str) -> list[dict[str, Any]]:
+        """What this person finds in a record, newest first."""
+        found: list[dict[str, Any]] = self.ask("GET", f"/records/{record_id}/documents")["documents"]
+        return found
+
+
+def _problem(answer: requests.Response) -> str:
+    try:
+        return str(answer.json().get("type", ""))
+    except ValueError:
+        return ""

@@ -1,0 +1,424 @@
+"""The bus tried for real: a probe service in a process of its own, the real broker, the real database."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import amqp
+import pytest
+import sqlalchemy as sa
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+
+from services.db import ended_sessions, inbox, new_id, now, outbox, signing_keys
+from services.refusals import NotAllowed, Refusal, TooManyTries, Unauthenticated, Unavailable
+from services.rpc import RpcClient
+from services.settings import Settings
+from services.tokens import ISSUER, Context
+from tests.services.probe import NotToday, Poked
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 20.0
+
+
+def eventually(look: Callable[[], Any], what: str) -> Any:
+    end = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < end, f"{what} did not happen"
+        time.sleep(0.05)
+    return found
+
+
+def settings_of(stack: Any, process: str) -> Settings:
+    return Settings(**tomllib.loads(stack.layout.settings_file(process).read_text()))
+
+
+def context(seconds: float = 10, **changes: Any) -> Context:
+    request = Context(request_id=new_id(), traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01",
+                      deadline=time.time() + seconds)  # fmt: skip
+    return replace(request, **changes)
+
+
+class Bus:
+    """The probe's process and a client per process kind."""
+
+    def __init__(self, stack: Any) -> None:
+        self.stack = stack
+        self.settings = settings_of(stack, "audit")
+        self.engine = sa.create_engine(self.settings.database_url)
+        self.clients: dict[str, RpcClient] = {}
+        self.log = stack.layout.state / "probe.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        # Poked is no event of the platform: its route is made for this test alone.
+        from deploy.local import rabbitmq
+
+        settings = settings_of(stack, "audit")
+        arguments = {"source": "audit.events", "destination": "audit.inbox", "destination_type": "queue"}
+        definitions = stack.layout.state / "probe-binding.json"
+        binding = {**arguments, "vhost": settings.broker_vhost, "routing_key": Poked.type, "arguments": {}}
+        definitions.write_text(json.dumps({"bindings": [binding]}))
+        definitions.chmod(0o644)
+        rabbitmq.control(stack.layout, "import_definitions", str(definitions))
+
+    def start(self) -> None:
+        environment = {**os.environ, "OPENDSP_SETTINGS": str(self.stack.layout.settings_file("audit")),
+                       "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}  # fmt: skip
+        nameko = Path(sys.executable).with_name("nameko")
+        command = [str(nameko), "run", "--config", str(ROOT / "deploy/nameko.yaml"), "tests.services.probe:Probe"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
+        eventually(self.ready, "the probe's start")
+
+    def ready(self) -> bool:
+        try:
+            return bool(self.ask("ping", context(1)))
+        except Unavailable:
+            return False
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+
+    def ask(self, method: str, who: Context | None = None, process: str = "gateway", **kwargs: Any) -> Any:
+        client = self.clients.setdefault(process, RpcClient(settings_of(self.stack, process)))
+        return client.call("audit", method, who or context(), **kwargs)
+
+    def marks(self) -> dict[str, tuple[int, int]]:
+        return {what: (count, number) for what, count, number in self.ask("marks")}
+
+    def row(self, event_id: str) -> Any:
+        with self.engine.begin() as connection:
+            return connection.execute(sa.select(inbox).where(inbox.c.event_id == event_id)).first()
+
+
+@pytest.fixture(scope="module")
+def bus(infra: Any) -> Iterator[Bus]:
+    made = Bus(infra)
+    made.start()
+    yield made
+    made.stop()
+    for client in made.clients.values():
+        client.close()
+
+
+def test_an_answer_comes_back_as_plain_json(bus: Bus) -> None:
+    value = {"text": "é", "list": [1, 2.5, None, True], "nested": {"a": []}}
+    assert bus.ask("echo", value=value) == value
+
+
+def test_eight_threads_on_one_client_each_get_their_own_answers(bus: Bus) -> None:
+    def asks(thread: int) -> bool:
+        return all(bus.ask("echo", value=f"{thread}-{n}") == f"{thread}-{n}" for n in range(100))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(asks, range(8)))
+
+
+def test_a_returned_refusal_travels_typed_and_leaves_what_was_written(bus: Bus) -> None:
+    with pytest.raises(NotToday) as refused:
+        bus.ask("mark", what="returned", outcome="returned")
+    assert refused.value.detail == {"retry": "tomorrow"}
+    assert bus.marks()["returned"][0] == 1
+
+
+def test_a_raised_refusal_undoes_what_was_written(bus: Bus) -> None:
+    with pytest.raises(NotToday):
+        bus.ask("mark", what="raised", outcome="raised")
+    assert "raised" not in bus.marks()
+
+
+def test_a_refusal_after_the_commit_keeps_its_detail(bus: Bus) -> None:
+    with pytest.raises(TooManyTries) as refused:
+        bus.ask("mark", what="after", outcome="after")
+    assert refused.value.detail["retry_after"] == 7
+    assert bus.marks()["after"][0] == 1
+
+
+def test_an_error_of_ours_is_internal_to_the_caller_and_without_text_in_the_log(bus: Bus) -> None:
+    with pytest.raises(Refusal) as refused:
+        bus.ask("mark", what="broken", outcome="broken")
+    assert refused.value.code == "internal"
+    assert "broken" not in bus.marks()
+    assert "secret-in-an-error" not in bus.log.read_text()
+
+
+def test_an_unknown_method_and_wrong_arguments_are_internal(bus: Bus) -> None:
+    for method, arguments in (("nothing_like_it", {}), ("echo", {"wrong": 1})):
+        with pytest.raises(Refusal) as refused:
+            bus.ask(method, **arguments)
+        assert refused.value.code == "internal"
+
+
+def test_a_call_waits_no_longer_than_its_deadline(bus: Bus) -> None:
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        bus.ask("mark", context(0.5), what="slow", wait=3)
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_request_whose_deadline_passed_in_the_queue_is_not_executed_late(bus: Bus) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        waiting = [pool.submit(bus.ask, "mark", context(20), what="busy", wait=2) for _ in range(10)]
+        time.sleep(0.5)
+        with pytest.raises(Unavailable):
+            bus.ask("mark", context(0.5), what="too late")
+        assert all(call.result() for call in waiting)
+    time.sleep(0.5)
+    assert "too late" not in bus.marks()
+
+
+def test_the_database_blocks_no_other_worker(bus: Bus) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        sleeping = pool.submit(bus.ask, "sleep_in_database", seconds=2.0)
+        time.sleep(0.3)
+        assert bus.ask("ping", context(1)) == {"ready": True}
+        assert not sleeping.done()
+        assert sleeping.result()
+
+
+def test_a_dead_service_is_unavailable_within_the_deadline(bus: Bus) -> None:
+    client = bus.clients["gateway"]
+    began = time.monotonic()
+    with pytest.raises(Unavailable) as refused:
+        client.call("directory", "ping", context(1.0))
+    assert time.monotonic() - began < 2
+    assert refused.value.detail == {"service": "directory"}
+
+
+def test_a_system_method_lets_only_its_process_in(bus: Bus) -> None:
+    assert bus.ask("for_operators", process="operator") == "operator"
+    with pytest.raises(NotAllowed):
+        bus.ask("for_operators")
+
+
+def test_a_public_method_lets_only_the_gateway_in(bus: Bus) -> None:
+    with pytest.raises(NotAllowed):
+        bus.ask("echo", process="operator", value=1)
+
+
+class Keys:
+    """A signing key the probe knows."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.key = OKPKey.generate_key("Ed25519")
+        self.kid = uuid.uuid4().hex
+        with bus.engine.begin() as connection:
+            connection.execute(signing_keys.insert().values(
+                kid=self.kid, jwk=self.key.as_dict(private=False), not_before=now(),
+                not_after=now().replace(year=now().year + 1)))  # fmt: skip
+
+    def token(self, key: OKPKey | None = None, **changes: Any) -> str:
+        claims = {"iss": ISSUER, "sub": new_id(), "sid": new_id(), "cap": "patient", "exp": int(time.time()) + 600}
+        header = {"alg": "Ed25519", "kid": self.kid}
+        return jwt.encode(header, claims | changes, key or self.key, algorithms=["Ed25519"])
+
+
+@pytest.fixture(scope="module")
+def keys(bus: Bus) -> Keys:
+    return Keys(bus)
+
+
+def test_a_genuine_token_says_who_calls(bus: Bus, keys: Keys) -> None:
+    token = keys.token(sub="account-1", cap="patient")
+    assert bus.ask("who_am_i", context(token=token)) == {"account_id": "account-1", "capacity": "patient"}
+
+
+FAULTS = ["missing", "forged", "expired", "tampered", "foreign issuer", "unsigned", "unknown key"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_token_that_is_not_genuine_and_current_is_refused_on_the_bus(bus: Bus, keys: Keys, fault: str) -> None:
+    genuine = keys.token()
+    head, body, signature = genuine.split(".")
+    richer = json.loads(base64.urlsafe_b64decode(body + "==")) | {"cap": "agent"}
+    other = base64.urlsafe_b64encode(json.dumps(richer).encode()).rstrip(b"=").decode()
+    none = base64.urlsafe_b64encode(json.dumps({"alg": "none", "kid": keys.kid}).encode()).rstrip(b"=").decode()
+    stranger = OKPKey.generate_key("Ed25519")
+    token = {
+        "missing": None, "forged": keys.token(stranger), "expired": keys.token(exp=int(time.time()) - 60),
+        "tampered": f"{head}.{other}.{signature}", "foreign issuer": keys.token(iss="urn:other"),
+        "unsigned": f"{none}.{other}.", "unknown key": _with_kid(stranger, "nobody"),
+    }[fault]  # fmt: skip
+    with pytest.raises(Unauthenticated):
+        bus.ask("who_am_i", context(token=token))
+    assert bus.ask("who_am_i", context(token=genuine))["capacity"] == "patient"
+
+
+def _with_kid(key: OKPKey, kid: str) -> str:
+    claims = {"iss": ISSUER, "sub": "a", "sid": "b", "cap": "agent", "exp": int(time.time()) + 600}
+    return jwt.encode({"alg": "Ed25519", "kid": kid}, claims, key, algorithms=["Ed25519"])
+
+
+def test_an_ended_session_is_refused_although_its_token_is_genuine(bus: Bus, keys: Keys) -> None:
+    session_id = new_id()
+    token = keys.token(sid=session_id)
+    assert bus.ask("who_am_i", context(token=token))
+    with bus.engine.begin() as connection:
+        connection.execute(ended_sessions.insert().values(session_id=session_id, ended_at=now()))
+    with pytest.raises(Refusal) as refused:
+        bus.ask("who_am_i", context(token=token))
+    assert refused.value.code == "session_ended"
+
+
+def test_an_idempotency_key_gives_the_first_answer_again_and_works_once(bus: Bus) -> None:
+    key = context(idempotency_key=new_id())
+    assert bus.ask("mark_once", key, what="once") == bus.ask("mark_once", key, what="once") == {"marked": "once"}
+    assert bus.marks()["once"][0] == 1
+    with pytest.raises(Refusal) as refused:
+        bus.ask("mark_once", key, what="once, but other")
+    assert refused.value.code == "idempotency_key_reused"
+
+
+def test_an_idempotency_key_in_flight_is_refused(bus: Bus) -> None:
+    key = context(idempotency_key=new_id())
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(bus.ask, "mark_once", key, what="in flight", wait=1.5)
+        time.sleep(0.5)
+        with pytest.raises(Refusal) as refused:
+            bus.ask("mark_once", key, what="in flight", wait=1.5)
+        assert refused.value.code == "request_in_flight"
+        assert first.result() == {"marked": "in flight"}
+
+
+def test_events_of_one_subject_are_numbered_without_gaps_and_worked_once(bus: Bus) -> None:
+    thing = new_id()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _n: bus.ask("poke", thing_id=thing, mood="good", times=5), range(4)))
+    count, highest = eventually(lambda: _when(bus.marks().get(f"poked {thing}"), 20), "twenty pokes")
+    assert (count, highest) == (20, 20)
+
+
+def _when(mark: tuple[int, int] | None, count: int) -> tuple[int, int] | None:
+    return mark if mark is not None and mark[0] >= count else None
+
+
+def test_an_event_delivered_twice_has_its_effect_once(bus: Bus) -> None:
+    thing = new_id()
+    event_id = bus.ask("poke", thing_id=thing, mood="good")[0]
+    row = eventually(lambda: _done(bus.row(event_id)), "the first delivery")
+    with bus.engine.begin() as connection:
+        for _ in range(3):
+            connection.execute(outbox.insert().values(event_id=event_id, type=Poked.type, envelope=row.envelope))
+    eventually(lambda: _empty(bus), "the relay")
+    time.sleep(1)
+    assert bus.marks()[f"poked {thing}"][0] == 1
+
+
+def _done(row: Any) -> Any:
+    return row if row is not None and row.state == "done" else None
+
+
+def _empty(bus: Bus) -> bool:
+    with bus.engine.begin() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(outbox)) == 0
+
+
+def test_the_request_id_and_traceparent_travel_with_the_event(bus: Bus) -> None:
+    asked = context()
+    event_id = bus.ask("poke", asked, thing_id=new_id(), mood="good")[0]
+    row = eventually(lambda: bus.row(event_id), "the event")
+    envelope = json.loads(row.envelope)
+    assert (envelope["request_id"], envelope["traceparent"]) == (asked.request_id, asked.traceparent)
+    assert envelope["source"] == "audit"
+
+
+def test_a_failing_event_is_put_off_undone_parked_listed_and_replayed(bus: Bus) -> None:
+    thing = new_id()
+    event_id = bus.ask("poke", thing_id=thing, mood="bad")[0]
+    row = eventually(lambda: _tried(bus.row(event_id)), "the first try")
+    assert row.state == "due" and row.cause == "ValueError" and row.due_at > now()
+    assert f"poked {thing}" not in bus.marks()
+    with bus.engine.begin() as connection:  # nine tries later
+        connection.execute(inbox.update().where(inbox.c.event_id == event_id).values(attempts=9, due_at=now()))
+    eventually(lambda: bus.row(event_id).state == "parked", "parking")
+    listed = bus.ask("list_parked", process="operator")["parked"]
+    assert [p["cause"] for p in listed if p["event_id"] == event_id] == ["ValueError"]
+    with bus.engine.begin() as connection:  # the cause is mended
+        mended = row.envelope.replace('"bad"', '"good"')
+        connection.execute(inbox.update().where(inbox.c.event_id == event_id).values(envelope=mended))
+    assert bus.ask("replay_parked", process="operator", event_ids=[event_id]) == {"replayed": 1}
+    eventually(lambda: bus.row(event_id).state == "done", "the replay")
+    assert bus.marks()[f"poked {thing}"][0] == 1
+
+
+def _tried(row: Any) -> Any:
+    return row if row is not None and row.attempts > 0 else None
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe not json", b'{"id": 1}', b"[]"])
+def test_an_undecodable_message_is_parked_and_never_logged(bus: Bus, body: bytes) -> None:
+    before = _parked(bus, "undecodable")
+    _publish(bus, "audit", body)
+    eventually(lambda: _parked(bus, "undecodable") > before, "parking")
+    assert "not json" not in bus.log.read_text(errors="replace")
+
+
+def test_an_event_that_claims_another_source_is_parked(bus: Bus) -> None:
+    event_id, thing = new_id(), new_id()
+    data = {"thing_id": thing, "mood": "good"}
+    envelope = {"id": event_id, "source": "dossier", "type": Poked.type, "time": "2026-01-01T00:00:00Z", "data": data,
+                "subject": None, "number": None, "request_id": "r", "traceparent": "t"}  # fmt: skip
+    _publish(bus, "audit", json.dumps(envelope).encode())
+    assert eventually(lambda: bus.row(event_id), "the parked row").state == "parked"
+    assert f"poked {thing}" not in bus.marks()
+
+
+def _parked(bus: Bus, kind: str) -> int:
+    with bus.engine.begin() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(inbox).where(inbox.c.type == kind)) or 0
+
+
+def _publish(bus: Bus, process: str, body: bytes) -> None:
+    settings = settings_of(bus.stack, process)
+    with amqp.Connection(f"{settings.broker_host}:{settings.broker_port}", settings.broker_user,
+                         settings.broker_password, virtual_host=settings.broker_vhost) as connection:  # fmt: skip
+        message = amqp.Message(body, user_id=settings.broker_user, delivery_mode=2)
+        connection.channel().basic_publish(message, f"{process}.events", Poked.type)
+
+
+def test_events_survive_a_process_killed_at_any_moment(bus: Bus) -> None:
+    thing, total = new_id(), 0
+    stop = threading.Event()
+
+    def pokes() -> int:
+        done = 0
+        while not stop.is_set():
+            try:
+                done += len(bus.ask("poke", context(2), thing_id=thing, mood="good"))
+            except Refusal:
+                time.sleep(0.05)
+        return done
+
+    with ThreadPoolExecutor(2) as pool:
+        poking = [pool.submit(pokes) for _ in range(2)]
+        for _ in range(3):
+            time.sleep(0.7)
+            bus.stop(signal.SIGKILL)
+            bus.start()
+        stop.set()
+        total = sum(p.result() for p in poking)
+    assert total > 0
+    eventually(lambda: _empty(bus) and _none_due(bus), "the backlog's end")
+    count, highest = bus.marks()[f"poked {thing}"]
+    assert count == highest >= total  # each committed event once; an unanswered one may be there too
+
+
+def _none_due(bus: Bus) -> bool:
+    with bus.engine.begin() as connection:
+        due = sa.select(sa.func.count()).select_from(inbox).where(inbox.c.state == "due")
+        return connection.scalar(due) == 0
