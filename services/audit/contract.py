@@ -1,0 +1,217 @@
+"""What audit tells the house: the one event every service emits for every answered request, and audit's own calls.
+
+`AccessTraced` is emitted by the service that answers the caller, in its own outbox, in the transaction of the
+answer; audit receives it from all six exchanges (its own included) and keeps it for ever. Ids and codes only.
+"""
+
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar, Final, Literal, TypedDict
+
+NAME: Final = "audit"
+
+CALLS: tuple[str, ...] = ("dossier",)
+"""The services audit may call (R7)."""
+
+TRACE_SOURCES: tuple[str, ...] = ("identity", "directory", "dossier", "documents", "audit", "notifications")
+"""Every service traces; audit consumes its own readings of the log through its own exchange too."""
+
+SUBSCRIPTIONS: dict[tuple[str, str], str] = {
+    (source, "access_traced.v1"): "on_access_traced" for source in TRACE_SOURCES
+}
+
+ACTIONS: frozenset[str] = frozenset(
+    {
+        "record.opened",
+        "record.read",
+        "record.state_changed",
+        "record.searched",
+        "patient.searched",
+        "patient.registered",
+        "professional.registered",
+        "establishment.registered",
+        "mandate.opened",
+        "mandate.ended",
+        "mandate.searched",
+        "circle.added",
+        "circle.removed",
+        "circle.read",
+        "document.created",
+        "document.searched",
+        "document.read",
+        "document.opened",
+        "document.level_changed",
+        "log.read",
+        "account.invited",
+        "account.activated",
+        "session.opened",
+        "session.ended",
+        "subscription.created",
+        "subscription.ended",
+        "subscription.searched",
+        "code.issued",
+    }
+)
+"""The catalogue of actions: one vocabulary for all services; any other word is a programming error."""
+
+OUTCOMES: frozenset[str] = frozenset({"allowed", "refused"})
+Outcome = Literal["allowed", "refused"]
+
+PAGE_LIMIT: Final = 100
+"""The most entries one page of an access history holds."""
+
+
+@dataclass(frozen=True)
+class AccessTraced:
+    """One access or action: who, as what, on which record or object, on what ground, with what outcome [RGD 8].
+
+    `patient_id`, `professional_id`, `profession` and `establishment_id` describe the person who acts; the record
+    acted upon is `record_id`. No ordering is promised: entries carry their own time.
+    """
+
+    type: ClassVar[str] = "access_traced.v1"
+    subject: ClassVar[str | None] = None
+    prompt: ClassVar[bool] = False  # nobody waits for a trace: it may take the relay's next round
+
+    trace_id: str
+    at: str
+    action: str
+    outcome: str
+    account_id: str | None = None
+    capacity: str | None = None
+    patient_id: str | None = None
+    professional_id: str | None = None
+    profession: str | None = None
+    establishment_id: str | None = None
+    record_id: str | None = None
+    object_id: str | None = None
+    object_type: str | None = None
+    ground: str | None = None
+    rule: str | None = None
+    reason: str | None = None
+    session_id: str | None = None
+    request_id: str | None = None
+    address: str | None = None
+    software: str | None = None
+    purpose: str | None = None
+    count: int | None = None
+
+
+EVENTS: tuple[type, ...] = (AccessTraced,)
+
+
+class Entry(TypedDict):
+    """One line of an access history as it travels: ids and codes, names are resolved at display."""
+
+    entry_id: str
+    at: str
+    action: str
+    account_id: str | None
+    capacity: str | None
+    professional_id: str | None
+    patient_id: str | None
+    profession: str | None
+    establishment_id: str | None
+    object_id: str | None
+    object_type: str | None
+    ground: str | None
+    rule: str | None
+    outcome: str
+    reason: str | None
+    software: str | None
+    request_id: str | None
+    count: int | None
+
+
+class AccessHistory(TypedDict):
+    """The answer of `access_history`: one page, newest first; `next_cursor` is null on the last page."""
+
+    entries: list[Entry]
+    next_cursor: str | None
+
+
+def traced(
+    who: object,
+    action: str,
+    *,
+    at: datetime | str,
+    record_id: str | None = None,
+    object_id: str | None = None,
+    object_type: str | None = None,
+    ground: str | None = None,
+    rule: str | None = None,
+    outcome: Outcome = "allowed",
+    reason: str | None = None,
+    purpose: str | None = None,
+    count: int | None = None,
+    account_id: str | None = None,
+    capacity: str | None = None,
+    patient_id: str | None = None,
+    professional_id: str | None = None,
+    profession: str | None = None,
+    establishment_id: str | None = None,
+    session_id: str | None = None,
+) -> AccessTraced:
+    """Returns the trace of one answered request, filled with what is known of who asked.
+
+    `who` is a Caller (its person, capacity and workplace are copied), a Context (a call without a session: only
+    request, address and software are known) or None (a timer). A fact given by keyword stands before the caller's:
+    identity names the account that a log-in was for, though nobody is logged in yet.
+    `at` is an aware datetime or an RFC 3339 string; `reason` is the code of the refusal.
+
+    Raises ValueError when the action is not in ACTIONS, the outcome unknown, a refusal has no reason, or the time
+    has no zone: an entry that cannot be understood must not reach the store [RGD 8].
+    """
+    if action not in ACTIONS:
+        raise ValueError(f"not an action of the catalogue: {action}")
+    if outcome not in OUTCOMES:
+        raise ValueError(f"not an outcome: {outcome}")
+    if outcome == "refused" and reason is None:
+        raise ValueError("a refusal is traced with its code")
+    moment = _moment(at)
+    context = getattr(who, "context", who)
+    return AccessTraced(
+        trace_id=_time_ordered_id(moment),
+        at=moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        action=action,
+        outcome=outcome,
+        account_id=account_id or _fact(who, "account_id"),
+        capacity=capacity or _fact(who, "capacity"),
+        patient_id=patient_id or _fact(who, "patient_id"),
+        professional_id=professional_id or _fact(who, "professional_id"),
+        profession=profession or _fact(who, "profession"),
+        establishment_id=establishment_id or _fact(who, "establishment_id"),
+        record_id=record_id,
+        object_id=object_id,
+        object_type=object_type,
+        ground=ground,
+        rule=rule,
+        reason=reason,
+        session_id=session_id or _fact(who, "session_id"),
+        request_id=_fact(context, "request_id"),
+        address=_fact(context, "address"),
+        software=_fact(context, "software"),
+        purpose=purpose,
+        count=count,
+    )
+
+
+def _moment(at: datetime | str) -> datetime:
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    if moment.tzinfo is None:
+        raise ValueError("a trace carries its zone")
+    return moment
+
+
+def _fact(who: object, name: str) -> str | None:
+    value = getattr(who, name, None)
+    return None if value is None else str(value)
+
+
+def _time_ordered_id(moment: datetime) -> str:
+    # A UUIDv7 by hand: a contract imports the standard library only, and the store's index wants ids in time order.
+    milliseconds = int(moment.timestamp() * 1000) & ((1 << 48) - 1)
+    value = milliseconds << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    return str(uuid.UUID(int=value))

@@ -1,0 +1,64 @@
+"""Audit's one table: what was ever accessed or done. Rows are added, never changed and never removed."""
+
+import datetime as dt
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Id = sa.Uuid(as_uuid=False)
+Moment = sa.DateTime(timezone=True)
+
+
+class Model(DeclarativeBase):
+    """Base of the tables of audit."""
+
+
+metadata = Model.metadata
+
+
+class EntryRow(Model):
+    """One access or action [RGD 8], as the service that answered it traced it: ids and codes only.
+
+    `source` is the emitter as the broker vouches for it; `received_at` is our own clock beside the emitter's `at`.
+    The trace's id is the entry's: an event that comes twice is one entry. A trigger of the first migration refuses
+    every change.
+    """
+
+    __tablename__ = "entries"
+    __table_args__ = (
+        sa.CheckConstraint("outcome in ('allowed', 'refused')", name="ck_entries_outcome"),
+        sa.Index("ix_entries_of_record", "record_id", sa.text("at desc"), sa.text("trace_id desc")),
+        sa.Index(
+            "ix_entries_of_professional",
+            "record_id",
+            "professional_id",
+            sa.text("at desc"),
+            sa.text("trace_id desc"),
+            postgresql_where=sa.text("professional_id is not null"),
+        ),
+    )
+
+    trace_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    at: Mapped[dt.datetime] = mapped_column(Moment)
+    received_at: Mapped[dt.datetime] = mapped_column(Moment)
+    source: Mapped[str] = mapped_column(sa.Text)
+    action: Mapped[str] = mapped_column(sa.Text)
+    outcome: Mapped[str] = mapped_column(sa.Text)
+    reason: Mapped[str | None] = mapped_column(sa.Text)
+    account_id: Mapped[str | None] = mapped_column(Id)
+    capacity: Mapped[str | None] = mapped_column(sa.Text)
+    patient_id: Mapped[str | None] = mapped_column(Id)
+    professional_id: Mapped[str | None] = mapped_column(Id)
+    profession: Mapped[str | None] = mapped_column(sa.Text)
+    establishment_id: Mapped[str | None] = mapped_column(Id)
+    record_id: Mapped[str | None] = mapped_column(Id)
+    object_id: Mapped[str | None] = mapped_column(Id)
+    object_type: Mapped[str | None] = mapped_column(sa.Text)
+    ground: Mapped[str | None] = mapped_column(sa.Text)
+    rule: Mapped[str | None] = mapped_column(sa.Text)
+    purpose: Mapped[str | None] = mapped_column(sa.Text)
+    session_id: Mapped[str | None] = mapped_column(Id)
+    request_id: Mapped[str | None] = mapped_column(sa.Text)
+    address: Mapped[str | None] = mapped_column(sa.Text)
+    software: Mapped[str | None] = mapped_column(sa.Text)
+    count: Mapped[int | None] = mapped_column(sa.Integer)

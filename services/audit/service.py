@@ -1,0 +1,78 @@
+"""Audit: the traces of every access and action, kept as they came.
+
+Owns the entries and the reading of them. It never changes or removes an entry, holds no name, title or content, and
+decides nothing about records: who may read a history follows from the scope that dossier gives.
+"""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from services.audit import rules, store
+from services.audit.contract import NAME, TRACE_SOURCES, AccessHistory, AccessTraced, traced
+from services.bus import Received, Remote, Service, emit, on, rpc
+from services.db import now
+from services.dossier.contract import AUTHOR_RULE, NOBODY, AccessScope, RecordClosed, RecordNotFound
+from services.refusals import Refusal
+from services.tokens import Caller
+
+
+class Audit(Service):
+    """The keeper of traces."""
+
+    name = NAME
+    dossier = Remote("dossier")
+
+    @on(TRACE_SOURCES, AccessTraced)
+    def on_access_traced(self, session: Session, event: Received) -> None:
+        """Keeps a trace, once, with the emitter that the broker vouches for."""
+        store.insert_entry(session, event.data, event.source, now())
+
+    @rpc
+    def access_history(
+        self, caller: Caller, *, record_id: str, limit: int = 50, cursor: str | None = None
+    ) -> AccessHistory | Refusal:
+        """Who did what with a record, when and on what ground: newest first, a page at a time.
+
+        The holder side reads every entry of the record, refusals and readings of this history included; a
+        professional with a ground, or with a document of theirs in the record, reads their own entries.
+        Each reading leaves one trace itself, also a refused one.
+        Refuses: RecordNotFound (unknown, or nothing lets the caller in), RecordClosed (to its holder alone),
+        InvalidInput (cursor, limit). [RGD 8; seed 002, historique des accès]
+        """
+        most, after = rules.require_limit(limit), rules.require_position(cursor)
+        record_id = rules.as_id(record_id) or NOBODY  # what cannot be an id goes the way of an unknown one
+        scope = AccessScope.from_wire(self.dossier.access_scope(caller, record_id=record_id))
+        with self.db.transaction(caller) as session:
+            author = scope.author_id is not None and store.has_written(session, record_id, scope.author_id)
+            view = rules.view_of(
+                holder_side=scope.holder_side,
+                professional=caller.professional_id is not None,
+                has_clause=bool(scope.clauses),
+                author=author,
+            )
+            if view in ("none", "state"):
+                refusal = RecordNotFound() if view == "none" else RecordClosed()
+                emit(session, _reading(caller, record_id, outcome="refused", reason=refusal.code))
+                return refusal
+            own = caller.professional_id if view == "own" else None
+            rows = store.entries_of_record(session, record_id, of_professional=own, after=after, limit=most + 1)
+            page = rows[:most]
+            ground, rule = _ground(scope)
+            emit(session, _reading(caller, record_id, ground=ground, rule=rule, count=len(page)))
+            more = len(rows) > most
+            return {
+                "entries": [store.on_wire(row) for row in page],
+                "next_cursor": rules.cursor_after(page[-1].at, page[-1].trace_id) if more else None,
+            }
+
+
+def _ground(scope: AccessScope) -> tuple[str, str]:
+    """The ground that let the reader in: the strongest clause, or having written something."""
+    if scope.clauses:
+        return scope.clauses[0].ground, scope.clauses[0].rule
+    return "author", AUTHOR_RULE
+
+
+def _reading(caller: Caller, record_id: str, **facts: Any) -> AccessTraced:
+    return traced(caller, "log.read", at=now(), record_id=record_id, object_type="access_history", **facts)

@@ -1,0 +1,204 @@
+"""What directory decides without looking anything up: who may, matricules, search words, names to show.
+
+Pure: no I/O, no clock. Messages of faults are codes; they never repeat what was typed. Sheets: `rules_sheets.py`.
+"""
+
+import re
+import unicodedata
+import uuid
+from collections.abc import Iterable
+from datetime import date
+from typing import Final
+
+from stdnum import luhn, verhoeff
+
+from services.directory.contract import NAMES_LIMIT, Address
+from services.refusals import InvalidInput
+
+LONGEST_TEXT: Final = 120
+SHORTEST_QUERY: Final = 3
+MOST_FOUND: Final = 50
+
+PROFESSION_WORDS: Final[dict[str, str]] = {
+    "physician": "médecin docteur physician doctor Arzt Ärztin Dokter médico médica",
+    "pharmacist": "pharmacien pharmacienne pharmacist Apotheker Apothekerin Apdikter farmacêutico farmacêutica",
+    "nurse": "infirmier infirmière nurse Krankenpfleger Krankenschwester Infirmier enfermeiro enfermeira",
+    "allied_health": "profession de santé kinésithérapeute allied health physiotherapist Therapeut fisioterapeuta",
+    "midwife": "sage-femme maïeuticien midwife Hebamme Hiewan parteira",
+    "laboratory_technician": "assistant technique de laboratoire laboratory technician Laborant técnico de laboratório",
+    "radiology_technologist": "assistant technique de radiologie radiology technologist técnico de radiologia",
+    "care_assistant": "aide-soignant aide-soignante care assistant Pflegehelfer Hëllefspfleeger auxiliar de cuidados",
+    "social_worker": "assistant social assistante sociale social worker Sozialarbeiter assistente social",
+    "medical_biologist": "biologiste médical medical biologist Biologe Biolog biólogo",
+}
+"""What people type when they mean a profession, in the five languages of the portal."""
+
+_UNFOLDED = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
+_SEPARATORS = re.compile(r"[\s.\-/]+")
+
+Fault = dict[str, str]
+
+
+# --- who may ----------------------------------------------------------------------------------------------------------
+
+
+def may_register(capacity: str) -> bool:
+    """True when this capacity registers people and establishments: the agency's agents only [domain, Agence]."""
+    return capacity == "agent"
+
+
+def may_search_patients(capacity: str, licence: str | None) -> bool:
+    """True when this capacity looks patients up: an agent, or a professional whose licence is valid [domain, step 2].
+
+    licence: the directory's own word on the calling professional, None when it knows no such person.
+    """
+    return capacity == "agent" or (capacity == "professional" and licence == "valid")
+
+
+# --- matricule --------------------------------------------------------------------------------------------------------
+
+
+def normalise_matricule(text: object) -> str:
+    """Returns the matricule as 13 digits, its usual separators removed; checks nothing but the kind of value."""
+    return _SEPARATORS.sub("", text) if isinstance(text, str) else ""
+
+
+def matricule_fault(matricule: str) -> str | None:
+    """Returns the code of what is wrong with a normalised matricule, None when it is one.
+
+    `digits` other characters, `length` not 13, `date` no such month or day (00 stands for unknown), `checksum`
+    either of the last two digits: Luhn and Verhoeff, both over the first 11 [domain, Matricule].
+    """
+    if not (matricule.isascii() and matricule.isdigit()):
+        return "digits" if matricule else "required"
+    if len(matricule) != 13:
+        return "length"
+    if not _possible_date(int(matricule[:4]), int(matricule[4:6]), int(matricule[6:8])):
+        return "date"
+    return None if matricule[11:] == check_digits(matricule[:11]) else "checksum"
+
+
+def check_digits(first_eleven: str) -> str:
+    """Returns the Luhn and the Verhoeff digit, both over the same 11 digits."""
+    return luhn.calc_check_digit(first_eleven) + verhoeff.calc_check_digit(first_eleven)
+
+
+def require_matricule(text: object) -> str:
+    """Returns the normalised matricule.
+
+    Refuses: InvalidInput at /matricule.
+    """
+    matricule = normalise_matricule(text)
+    wrong = matricule_fault(matricule)
+    if wrong:
+        raise InvalidInput(errors=[fault("matricule", wrong)])
+    return matricule
+
+
+def birth_date_differs(matricule: str, birth_date: date) -> bool:
+    """True when the sheet's birth date is not the matricule's, as after a correction: a reason to look at the
+    identity again, never to refuse. An unknown month or day (00) differs from nothing."""
+    year, month, day = int(matricule[:4]), int(matricule[4:6]), int(matricule[6:8])
+    return year != birth_date.year or month not in (0, birth_date.month) or day not in (0, birth_date.day)
+
+
+def _possible_date(year: int, month: int, day: int) -> bool:
+    try:
+        date(year, month or 1, day or 1)  # an unknown month is taken as January, the longest kind
+    except ValueError:
+        return False
+    return True
+
+
+def same_identity(one: Iterable[str], other: Iterable[str]) -> bool:
+    """True when two people's names are the same, but for case, accents, hyphens and spacing."""
+    return [fold(name) for name in one] == [fold(name) for name in other]
+
+
+# --- searching and showing --------------------------------------------------------------------------------------------
+
+
+def fold(text: str) -> str:
+    """Returns the words of a text without case, accents and punctuation: what searching compares.
+
+    Stored columns and questions both pass through here, so that they cannot differ in what they ignore.
+    """
+    plain = unicodedata.normalize("NFKD", text.casefold().translate(_UNFOLDED))
+    kept = (letter if letter.isalnum() else " " for letter in plain if not unicodedata.combining(letter))
+    return " ".join("".join(kept).split())
+
+
+def searchable_names(family_name: str, first_name: str) -> str:
+    """Returns the stored form of a professional's names; the space in front makes every word start alike."""
+    return f" {fold(f'{family_name} {first_name}')}"
+
+
+def searchable_text(family_name: str, first_name: str, profession: str, specialities: Iterable[str]) -> str:
+    """Returns the stored form of everything a professional is found by: names, specialities, profession."""
+    words = " ".join([family_name, first_name, *specialities, PROFESSION_WORDS[profession]])
+    return f" {fold(words)}"
+
+
+def require_search_words(query: object) -> list[str]:
+    """Returns the folded words of a search, each of which must begin a word of what is found.
+
+    Refuses: InvalidInput below three letters or beyond a line's length.
+    """
+    words = fold(query).split() if isinstance(query, str) and len(query) <= LONGEST_TEXT else []
+    if sum(len(word) for word in words) < SHORTEST_QUERY:
+        raise InvalidInput(errors=[fault("query", "too_short" if isinstance(query, str) else "type")])
+    return words
+
+
+def require_limit(limit: object) -> int:
+    """Returns how many results to show.
+
+    Refuses: InvalidInput outside 1 to 50.
+    """
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST_FOUND:
+        raise InvalidInput(errors=[fault("limit", "out_of_range")])
+    return limit
+
+
+def require_ids(field: str, ids: object) -> list[str]:
+    """Returns the ids worth looking up, each once; what is no id at all is simply nobody's.
+
+    Refuses: InvalidInput when it is no list or longer than one bulk call may be.
+    """
+    if not isinstance(ids, list | tuple):
+        raise InvalidInput(errors=[fault(field, "type")])
+    if len(ids) > NAMES_LIMIT:
+        raise InvalidInput(errors=[fault(field, "too_many")])
+    return sorted({each for each in map(as_id, ids) if each})
+
+
+def as_id(value: object) -> str | None:
+    """Returns the id in its one spelling, or None when the value is no id."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return str(uuid.UUID(value))
+    except ValueError:
+        return None
+
+
+def display_name(family_name: str, first_names: str) -> str:
+    """Returns a name as lists show it: DOE Jane."""
+    return f"{family_name.upper()} {first_names}"
+
+
+def letter_name(family_name: str, first_names: str) -> str:
+    """Returns a name as an envelope shows it: Jane DOE."""
+    return f"{first_names} {family_name.upper()}"
+
+
+def letter_lines(address: Address) -> list[str]:
+    """Returns the lines of an address in Luxembourg's order; the country only when the letter leaves it."""
+    home = address["country"] == "LU"
+    lines = [address["line"], f"{address['postal_code']} {address['locality']}"]
+    return lines if home else [*lines, address["country"]]
+
+
+def fault(field: str, message: str) -> Fault:
+    """Returns one entry of an InvalidInput: where it is, and the code of what is wrong."""
+    return {"pointer": f"/{field}", "message": message}
