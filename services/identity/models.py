@@ -1,0 +1,223 @@
+"""The tables of identity. A matricule stands here only as `log_in_name`, its HMAC under identity's own key."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+ID = sa.Uuid(as_uuid=False)
+MOMENT = sa.DateTime(timezone=True)
+KINDS = "('patient', 'professional', 'agent')"
+
+
+class Model(DeclarativeBase):
+    """What every table of identity has in common: the metadata its migrations build."""
+
+    metadata = metadata
+
+
+class Account(Model):
+    """One person's account, whatever their capacities."""
+
+    __tablename__ = "accounts"
+
+    account_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    log_in_name: Mapped[bytes] = mapped_column(sa.LargeBinary, unique=True)
+    password_hash: Mapped[str]
+    language: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(MOMENT)
+
+
+class Capacity(Model):
+    """In what capacity an account may log in, with the conditions accepted for it (version and language kept)."""
+
+    __tablename__ = "capacities"
+    __table_args__ = (
+        sa.UniqueConstraint("kind", "subject_id", name="uq_capacities_subject"),
+        sa.CheckConstraint(f"kind in {KINDS}", name="kind"),
+    )
+
+    account_id: Mapped[str] = mapped_column(ID, sa.ForeignKey("accounts.account_id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    subject_id: Mapped[str] = mapped_column(ID)
+    conditions_version: Mapped[str]
+    conditions_language: Mapped[str]
+    conditions_accepted_at: Mapped[datetime] = mapped_column(MOMENT)
+    activated_at: Mapped[datetime] = mapped_column(MOMENT)
+
+
+class Agent(Model):
+    """Somebody who works for the agency; known by an administrator's invitation, not by the directory."""
+
+    __tablename__ = "agents"
+    __table_args__ = (sa.CheckConstraint("role in ('agent', 'administrator')", name="role"),)
+
+    agent_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    log_in_name: Mapped[bytes] = mapped_column(sa.LargeBinary, unique=True)
+    role: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(MOMENT)
+
+
+class Invitation(Model):
+    """Who asked for an account for whom (patients are invited by the opening of their record)."""
+
+    __tablename__ = "invitations"
+    __table_args__ = (sa.CheckConstraint(f"subject_kind in {KINDS}", name="subject_kind"),)
+
+    invitation_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    subject_kind: Mapped[str]
+    subject_id: Mapped[str] = mapped_column(ID)
+    invited_by: Mapped[str] = mapped_column(ID)
+    invited_at: Mapped[datetime] = mapped_column(MOMENT)
+
+
+class ActivationLetter(Model):
+    """A letter with an activation code; of a person's letters only the one first issued last can be used."""
+
+    __tablename__ = "activation_letters"
+    __table_args__ = (
+        sa.CheckConstraint(f"subject_kind in {KINDS}", name="subject_kind"),
+        sa.Index("ix_activation_letters_subject", "subject_kind", "subject_id", "issued_at"),
+    )
+
+    letter_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    subject_kind: Mapped[str]
+    subject_id: Mapped[str] = mapped_column(ID)
+    code_hash: Mapped[str]
+    issued_at: Mapped[datetime] = mapped_column(MOMENT)
+    expires_at: Mapped[datetime] = mapped_column(MOMENT)
+    used_at: Mapped[datetime | None] = mapped_column(MOMENT)
+
+
+class Activation(Model):
+    """One run through the steps, begun with a letter's code and continued with a token of its own."""
+
+    __tablename__ = "activations"
+
+    activation_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    token_hash: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    letter_id: Mapped[str] = mapped_column(ID, sa.ForeignKey("activation_letters.letter_id"), index=True)
+    log_in_name: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    subject_kind: Mapped[str]
+    subject_id: Mapped[str] = mapped_column(ID)
+    account_id: Mapped[str | None] = mapped_column(ID, sa.ForeignKey("accounts.account_id"))
+    keeps_password: Mapped[bool]
+    keeps_contact: Mapped[bool]
+    started_at: Mapped[datetime] = mapped_column(MOMENT)
+    expires_at: Mapped[datetime] = mapped_column(MOMENT)
+    conditions_version: Mapped[str | None]
+    conditions_language: Mapped[str | None]
+    conditions_accepted_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    completed_at: Mapped[datetime | None] = mapped_column(MOMENT)
+
+
+class Contact(Model):
+    """An address of a person: of a running activation until that is complete, of the account from then on.
+
+    `individual`: proved by a professional, so nobody else may prove it for a professional account.
+    """
+
+    __tablename__ = "contacts"
+    __table_args__ = (
+        sa.CheckConstraint("kind in ('email')", name="kind"),
+        sa.CheckConstraint("account_id is not null or activation_id is not null", name="owner"),
+        sa.CheckConstraint("not individual or proved_at is not null", name="individual"),
+    )
+
+    contact_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    account_id: Mapped[str | None] = mapped_column(ID, sa.ForeignKey("accounts.account_id"), index=True)
+    activation_id: Mapped[str | None] = mapped_column(ID, sa.ForeignKey("activations.activation_id"), index=True)
+    kind: Mapped[str]
+    value: Mapped[str]
+    individual: Mapped[bool] = mapped_column(server_default=sa.false())
+    added_at: Mapped[datetime] = mapped_column(MOMENT)
+    proved_at: Mapped[datetime | None] = mapped_column(MOMENT)
+
+
+_ADDRESS = (Contact.kind, sa.func.lower(Contact.value))
+sa.Index("ix_contacts_value", *_ADDRESS, postgresql_where=Contact.proved_at.is_not(None))
+sa.Index("uq_contacts_individual", *_ADDRESS, unique=True, postgresql_where=sa.text("individual"))
+
+
+class Challenge(Model):
+    """A one-time code that was sent. The code itself is stored nowhere: it follows from the id and identity's key."""
+
+    __tablename__ = "challenges"
+    __table_args__ = (sa.CheckConstraint("purpose in ('contact', 'log_in')", name="purpose"),)
+
+    challenge_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    purpose: Mapped[str]
+    contact_id: Mapped[str] = mapped_column(ID, sa.ForeignKey("contacts.contact_id", ondelete="CASCADE"), index=True)
+    account_id: Mapped[str | None] = mapped_column(ID, sa.ForeignKey("accounts.account_id"))
+    activation_id: Mapped[str | None] = mapped_column(ID, sa.ForeignKey("activations.activation_id"), index=True)
+    language: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(MOMENT)
+    expires_at: Mapped[datetime] = mapped_column(MOMENT, index=True)
+    wrong_tries: Mapped[int] = mapped_column(server_default="0")
+    used_at: Mapped[datetime | None] = mapped_column(MOMENT)
+
+
+class LogInSession(Model):
+    """A log-in in one capacity, until log-out, expiry or the reuse of an old refresh token."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (sa.CheckConstraint(f"capacity in {KINDS}", name="capacity"),)
+
+    session_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    account_id: Mapped[str] = mapped_column(ID, sa.ForeignKey("accounts.account_id"), index=True)
+    capacity: Mapped[str]
+    patient_id: Mapped[str | None] = mapped_column(ID)
+    professional_id: Mapped[str | None] = mapped_column(ID)
+    establishment_id: Mapped[str | None] = mapped_column(ID)
+    stay_connected: Mapped[bool]
+    started_at: Mapped[datetime] = mapped_column(MOMENT)
+    expires_at: Mapped[datetime] = mapped_column(MOMENT, index=True)
+    ended_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    end_cause: Mapped[str | None]
+
+
+class RefreshToken(Model):
+    """One link of a session's chain of refresh tokens; only the newest is unused."""
+
+    __tablename__ = "refresh_tokens"
+
+    token_hash: Mapped[bytes] = mapped_column(sa.LargeBinary, primary_key=True)
+    session_id: Mapped[str] = mapped_column(ID, sa.ForeignKey("sessions.session_id", ondelete="CASCADE"), index=True)
+    issued_at: Mapped[datetime] = mapped_column(MOMENT)
+    expires_at: Mapped[datetime] = mapped_column(MOMENT)
+    used_at: Mapped[datetime | None] = mapped_column(MOMENT)
+
+
+class TriesRow(Model):
+    """Tries under one throttle key; the key is an HMAC, so neither addresses nor matricules can be read from it."""
+
+    __tablename__ = "tries"
+
+    key: Mapped[bytes] = mapped_column(sa.LargeBinary, primary_key=True)
+    tries: Mapped[int] = mapped_column(server_default="0")
+    checked: Mapped[int] = mapped_column(server_default="0")
+    last_at: Mapped[datetime] = mapped_column(MOMENT, index=True)
+    blocked_until: Mapped[datetime | None] = mapped_column(MOMENT)
+
+
+class PrivateKey(Model):
+    """A signing key; the private half wrapped under identity's own key."""
+
+    __tablename__ = "private_keys"
+
+    kid: Mapped[str] = mapped_column(primary_key=True)
+    wrapped: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    jwk: Mapped[dict[str, str]] = mapped_column(JSONB)
+    not_before: Mapped[datetime] = mapped_column(MOMENT)
+    not_after: Mapped[datetime] = mapped_column(MOMENT)
+    created_at: Mapped[datetime] = mapped_column(MOMENT)

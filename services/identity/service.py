@@ -1,0 +1,160 @@
+"""identity: who somebody is, and proof of it.
+
+Owns accounts, activation by letter (activation.py), contact addresses, one-time codes, log-in and sessions
+(log_in.py), and the signing keys. It alone can read where a person's mail goes.
+Never: stores a matricule or a code in clear, tells whether a matricule has an account, decides about records, or sends
+mail (notifications does, asking for the code by challenge id).
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, cast
+
+from eventlet import tpool
+from eventlet.semaphore import Semaphore
+from nameko.timer import timer
+from sqlalchemy.orm import Session
+
+from services.audit.contract import traced
+from services.bus import Remote, emit, rpc, rpc_public, rpc_system
+from services.db import now, once, remember, rfc3339
+from services.identity import contract, rules, store, store_activation
+from services.identity.activation import Activations
+from services.identity.contract import AccountInvited, AlreadyActivated, ProfessionalUnknown, SubjectKind
+from services.identity.desk import person_facts
+from services.identity.first_key import make_key_when_due
+from services.identity.log_in import LogIns
+from services.identity.ports import codes
+from services.identity.ports.hashing import Hashing
+from services.refusals import NotAllowed
+from services.tokens import Caller, Context
+
+_HASHERS = Semaphore(max(1, (os.cpu_count() or 2) - 1))  # one core stays free for everybody else
+
+
+def _off_the_loop(work: Callable[..., Any], *args: Any) -> Any:
+    """Argon2 holds its thread for tens of milliseconds: in the event loop it would hold every request."""
+    with _HASHERS:
+        return tpool.execute(work, *args)
+
+
+class Identity(Activations, LogIns):
+    """The nameko service; shapes and refusals are in contract.py."""
+
+    name = contract.NAME
+    directory = Remote("directory")
+    hashing = Hashing(_off_the_loop)
+
+    # --- invitations and letters --------------------------------------------------------------------------------------
+
+    @rpc
+    def invite_professional(self, caller: Caller, *, professional_id: str) -> Any:
+        """Has a letter with an activation code sent to a professional of the directory.
+
+        Refuses: NotAllowed (agency only), ProfessionalUnknown, AlreadyActivated. [domain.md, Accounts]
+        """
+        rules.require_id(professional_id, "/professional_id")
+        body = {"professional_id": professional_id}
+        facts = self._professional(caller.context, professional_id) if caller.capacity == "agent" else None
+        with self.db.transaction(caller) as session:
+            if caller.capacity != "agent":
+                return self._refused(session, caller, "account.invited", NotAllowed())
+            if facts is None:
+                return self._refused(session, caller, "account.invited", ProfessionalUnknown())
+            if answered := once(session, caller, "invite_professional", body):
+                return answered
+            return remember(session, caller, "invite_professional", body,
+                            self._invite(session, caller, "professional", professional_id))  # fmt: skip
+
+    @rpc
+    def invite_agent(self, caller: Caller, *, matricule: str, role: str) -> Any:
+        """Has a letter with an activation code sent to somebody who is to work for the agency.
+
+        Refuses: NotAllowed (administrators only), InvalidInput (matricule, role), AlreadyActivated.
+        """
+        if not (caller.capacity == "agent" and caller.role == "administrator"):
+            with self.db.transaction(caller) as session:
+                return self._refused(session, caller, "account.invited", NotAllowed())
+        name = self.key.log_in_name(rules.require_matricule(matricule))
+        body = {"name": name.hex(), "role": rules.require_role(role)}
+        with self.db.transaction(caller) as session:
+            if answered := once(session, caller, "invite_agent", body):
+                return answered
+            agent_id = store_activation.put_agent(session, name, role, now())
+            return remember(session, caller, "invite_agent", body, self._invite(session, caller, "agent", agent_id))
+
+    @rpc_system("notifications")
+    def issue_activation_code(self, context: Context, *, letter_id: str, subject_kind: str, subject_id: str) -> Any:
+        """The code to print on a letter; printing the letter again replaces its code.
+
+        Only the letter first issued last can be used. Refuses: InvalidInput. [decisions.md, Identity on the bus]
+        """
+        kind = rules.require_kind(subject_kind)
+        rules.require_id(letter_id, "/letter_id"), rules.require_id(subject_id, "/subject_id")
+        code = codes.new_letter_code(kind)
+        code_hash = self.hashing.hash(code)
+        at = now()
+        with self.db.transaction(context) as session:
+            if kind == "agent" and not store_activation.agent_exists(session, subject_id):
+                raise rules.invalid("/subject_id", "unknown")
+            expires_at = store_activation.put_letter(session, letter_id, kind, subject_id, code_hash, at)
+            emit(session, traced(context, "code.issued", at=at, object_id=letter_id, object_type="letter",
+                                 **person_facts(kind, subject_id)))  # fmt: skip
+        return {"code": rules.printed_letter_code(code), "expires_at": rfc3339(expires_at)}
+
+    # --- keys, and what notifications asks ----------------------------------------------------------------------------
+
+    @rpc_system("notifications")
+    def one_time_code(self, context: Context, *, challenge_id: str) -> Any:
+        """The code to send, where, and in which language; the same again for a repeat, `spent` when it is over."""
+        with self.db.transaction(context) as session:
+            live = store.live_challenge(session, challenge_id, now()) if rules.is_id(challenge_id) else None
+            if live is None:
+                return {"spent": True}
+            challenge, contact = live
+            return {"code": self.key.one_time_code(challenge_id), "address": contact.value, "kind": contact.kind,
+                    "language": challenge.language, "purpose": challenge.purpose}  # fmt: skip
+
+    @rpc_system("notifications")
+    def contacts_of(
+        self, context: Context, *, patient_id: str | None = None, professional_id: str | None = None
+    ) -> Any:
+        """Where a person can be told something, and in which language; nowhere when there is no account."""
+        kind: SubjectKind = "patient" if patient_id is not None else "professional"
+        subject_id = patient_id if patient_id is not None else professional_id
+        with self.db.transaction(context) as session:
+            known = rules.is_id(subject_id)
+            account = store.account_of_subject(session, kind, cast(str, subject_id)) if known else None
+            if account is None:
+                return {"contacts": [], "language": None}
+            found = store.proved_contacts(session, account.account_id)
+            return {"contacts": [{"kind": one.kind, "value": one.value} for one in found], "language": account.language}
+
+    @rpc_public
+    def jwks(self, context: Context) -> Any:
+        """The public keys with which tokens are, or soon will be, signed. [RFC 7517 5]"""
+        with self.db.transaction(context) as session:
+            return {"keys": [dict(key) for key in store.public_keys(session, now())]}
+
+    # --- timers -------------------------------------------------------------------------------------------------------
+
+    @timer(interval=600)
+    def announce_next_key(self) -> None:
+        """Announces the next signing key an hour before its use, whichever replica is first."""
+        with self.db.transaction() as session:
+            make_key_when_due(session, self.key, now())
+
+    @timer(interval=3600)
+    def sweep(self) -> None:
+        """Forgets codes, abandoned activations and throttles whose time is over."""
+        with self.db.transaction() as session:
+            store.sweep(session, now())
+
+    def _invite(self, session: Session, caller: Caller, kind: SubjectKind, subject_id: str) -> dict[str, Any]:
+        if store.capacity_is_active(session, kind, subject_id):
+            raise AlreadyActivated()
+        at = now()
+        invitation_id = store_activation.add_invitation(session, kind, subject_id, caller.account_id, at)
+        emit(session, AccountInvited(invitation_id=invitation_id, subject_kind=kind, subject_id=subject_id))
+        emit(session, traced(caller, "account.invited", at=at, object_id=subject_id, object_type=kind))
+        return {"invitation_id": invitation_id}
