@@ -1,0 +1,91 @@
+"""How every call of dossier judges, answers and refuses: one decision, one trace, in the caller's transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from services.audit.contract import traced
+from services.bus import emit
+from services.db import rfc3339
+from services.dossier import contract, rules, store
+from services.dossier.tables import TABLES
+from services.refusals import InvalidInput, Refusal
+from services.tokens import Caller
+
+# The holder of a closed record is let in on no clause, to see its state.
+STATE_ONLY = ("holder", "holder/state")
+
+
+def judge(session: Session, caller: Caller, record_id: str, at: datetime) -> tuple[rules.Facts, contract.AccessScope]:
+    """What the caller may do in the record; a professional's first ground in it is told to the holder by event."""
+    facts = store.situation(session, caller, record_id, at)
+    scope = rules.scope(TABLES, facts, at)
+    announce_first_access(session, facts, scope, at)
+    return facts, scope
+
+
+def announce_first_access(session: Session, facts: rules.Facts, scope: contract.AccessScope, at: datetime) -> None:
+    """One event per record and professional, whatever happens at the same time: the row decides [RGD 3(3)]."""
+    if not rules.is_first_access(facts, scope) or facts.professional_id is None or facts.patient_id is None:
+        return
+    ground = scope.clauses[0].ground
+    if store.insert_first_access(session, facts.record_id, facts.professional_id, ground, at):
+        emit(
+            session,
+            contract.RecordFirstAccessedBy(
+                facts.record_id, facts.patient_id, facts.professional_id, ground, rfc3339(at)
+            ),
+        )
+
+
+def allowed(
+    session: Session,
+    caller: Caller,
+    action: str,
+    at: datetime,
+    scope: contract.AccessScope,
+    named: tuple[str, str] | None = None,
+    **more: Any,
+) -> None:
+    """Traces an answer, with the ground that let the caller in: the strongest, or the one that is `named`."""
+    strongest = (scope.clauses[0].ground, scope.clauses[0].rule) if scope.clauses else STATE_ONLY
+    ground, rule = named or strongest
+    emit(session, traced(caller, action, at=at, record_id=scope.record_id, ground=ground, rule=rule, **more))
+
+
+def refused(
+    session: Session, caller: Caller, action: str, at: datetime, record_id: str | None, refusal: Refusal, **more: Any
+) -> Refusal:
+    """Traces a refusal and hands it back to be returned: raised here, it would take its own trace back with it."""
+    emit(session, traced(caller, action, at=at, record_id=record_id, outcome="refused", reason=refusal.code, **more))
+    return refusal
+
+
+def require_id(value: object, pointer: str) -> str:
+    """An id in its one spelling. Refuses: InvalidInput."""
+    id_ = rules.id_of(value)
+    if id_ == contract.NOBODY:
+        raise invalid(pointer, "id")
+    return id_
+
+
+def invalid(pointer: str, message: str) -> InvalidInput:
+    """The refusal of one field."""
+    return InvalidInput(errors=[{"pointer": pointer, "message": message}])
+
+
+def mandate_shown(mandate: Any) -> dict[str, Any]:
+    """A mandate as it travels."""
+    return {
+        "mandate_id": mandate.mandate_id,
+        "kind": mandate.kind,
+        "professional_id": mandate.professional_id,
+        "establishment_id": mandate.establishment_id,
+        "starts_at": rfc3339(mandate.starts_at),
+        "read_until": rfc3339(mandate.read_until),
+        "deposit_until": rfc3339(mandate.deposit_until),
+        "ended_at": None if mandate.ended_at is None else rfc3339(mandate.ended_at),
+    }

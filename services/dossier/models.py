@@ -1,0 +1,177 @@
+"""Dossier's tables: records and their states, and every ground somebody holds in one, with its validity period.
+
+A grant is never overwritten: it begins, it ends, and the row stays, so that who could see what on a past day can
+be told.
+"""
+
+import datetime as dt
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Id = sa.Uuid(as_uuid=False)
+Moment = sa.DateTime(timezone=True)
+
+
+class Model(DeclarativeBase):
+    """Base of the tables of dossier."""
+
+
+metadata = Model.metadata
+
+
+class Record(Model):
+    """One patient's shared care record; a patient has one that is not deleted. `since`: when it came into its state."""
+
+    __tablename__ = "records"
+    __table_args__ = (
+        sa.CheckConstraint(
+            "state in ('requested', 'open', 'open_by_lapse', 'active', 'closed', 'deleted')", name="ck_records_state"
+        ),
+        sa.Index("uq_records_patient", "patient_id", unique=True, postgresql_where=sa.text("state <> 'deleted'")),
+    )
+
+    record_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    patient_id: Mapped[str] = mapped_column(Id)
+    state: Mapped[str] = mapped_column(sa.Text)
+    since: Mapped[dt.datetime] = mapped_column(Moment)
+
+
+class StateChange(Model):
+    """One step in a record's life, with its cause and who took it; account_id None = the platform itself."""
+
+    __tablename__ = "state_changes"
+    __table_args__ = (sa.Index("ix_state_changes_record", "record_id", "at"),)
+
+    change_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    record_id: Mapped[str] = mapped_column(sa.ForeignKey("records.record_id", name="fk_state_changes_record"))
+    at: Mapped[dt.datetime] = mapped_column(Moment)
+    previous: Mapped[str | None] = mapped_column(sa.Text)
+    state: Mapped[str] = mapped_column(sa.Text)
+    cause: Mapped[str] = mapped_column(sa.Text)
+    account_id: Mapped[str | None] = mapped_column(Id)
+
+
+class Professional(Model):
+    """What the directory last said of a professional; the highest version is the truth, in whatever order they come."""
+
+    __tablename__ = "professionals"
+
+    professional_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    profession: Mapped[str] = mapped_column(sa.Text)
+    licence: Mapped[str] = mapped_column(sa.Text)
+    establishment_ids: Mapped[list[str]] = mapped_column(ARRAY(Id))
+    version: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class Block(Model):
+    """A professional barred from a whole record, from `since` until `until`."""
+
+    __tablename__ = "blocklist"
+    __table_args__ = (sa.Index("ix_blocklist_record", "record_id", "professional_id"),)
+
+    block_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    record_id: Mapped[str] = mapped_column(sa.ForeignKey("records.record_id", name="fk_blocklist_record"))
+    professional_id: Mapped[str] = mapped_column(Id)
+    since: Mapped[dt.datetime] = mapped_column(Moment)
+    until: Mapped[dt.datetime | None] = mapped_column(Moment)
+
+
+class CircleMember(Model):
+    """A professional's time in a record's circle of trust; the comment is the holder's own."""
+
+    __tablename__ = "circle_members"
+    __table_args__ = (
+        sa.Index("ix_circle_members_record", "record_id", "professional_id"),
+        sa.Index(
+            "uq_circle_members_current",
+            "record_id",
+            "professional_id",
+            unique=True,
+            postgresql_where=sa.text("until is null"),
+        ),
+    )
+
+    member_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    record_id: Mapped[str] = mapped_column(sa.ForeignKey("records.record_id", name="fk_circle_members_record"))
+    professional_id: Mapped[str] = mapped_column(
+        sa.ForeignKey("professionals.professional_id", name="fk_circle_members_professional")
+    )
+    comment: Mapped[str | None] = mapped_column(sa.Text)
+    since: Mapped[dt.datetime] = mapped_column(Moment)
+    until: Mapped[dt.datetime | None] = mapped_column(Moment)
+
+
+class Mandate(Model):
+    """A time-limited ground: reads until one moment, lets deposit until another, ended by the holder at any time."""
+
+    __tablename__ = "mandates"
+    __table_args__ = (
+        sa.CheckConstraint("read_until <= deposit_until", name="ck_mandates_period"),
+        sa.Index("ix_mandates_record", "record_id", "professional_id"),
+    )
+
+    mandate_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    record_id: Mapped[str] = mapped_column(sa.ForeignKey("records.record_id", name="fk_mandates_record"))
+    professional_id: Mapped[str] = mapped_column(
+        sa.ForeignKey("professionals.professional_id", name="fk_mandates_professional")
+    )
+    establishment_id: Mapped[str | None] = mapped_column(Id)
+    kind: Mapped[str] = mapped_column(sa.Text)
+    wording_version: Mapped[str] = mapped_column(sa.Text)
+    starts_at: Mapped[dt.datetime] = mapped_column(Moment)
+    read_until: Mapped[dt.datetime] = mapped_column(Moment)
+    deposit_until: Mapped[dt.datetime] = mapped_column(Moment)
+    ended_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+
+
+class PresenceCode(Model):
+    """The salted hash of a presence code, one per letter; the one issued last is the record's code.
+
+    A letter printed again keeps its place in that order, so a late repeat never voids a newer letter's code.
+    """
+
+    __tablename__ = "presence_codes"
+    __table_args__ = (
+        sa.UniqueConstraint("record_id", "letter_id", name="uq_presence_codes_letter"),
+        sa.Index("ix_presence_codes_record", "record_id", "issued_at"),
+    )
+
+    code_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    record_id: Mapped[str] = mapped_column(sa.ForeignKey("records.record_id", name="fk_presence_codes_record"))
+    letter_id: Mapped[str] = mapped_column(Id)
+    hash: Mapped[str] = mapped_column(sa.Text)
+    issued_at: Mapped[dt.datetime] = mapped_column(Moment)
+
+
+class PresenceTry(Model):
+    """One try of a presence code, on a record that need not exist: the throttle must not tell which ones do.
+
+    `looked_at` while the code is being compared counts as wrong, so that tries made at once are all counted.
+    """
+
+    __tablename__ = "presence_tries"
+    __table_args__ = (
+        sa.CheckConstraint("outcome in ('looked_at', 'wrong', 'put_off', 'right')", name="ck_presence_tries_outcome"),
+        sa.Index("ix_presence_tries_professional", "professional_id", "at"),
+    )
+
+    try_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    professional_id: Mapped[str] = mapped_column(Id)
+    record_id: Mapped[str] = mapped_column(Id)
+    at: Mapped[dt.datetime] = mapped_column(Moment)
+    outcome: Mapped[str] = mapped_column(sa.Text)
+
+
+class FirstAccess(Model):
+    """A professional has had a ground in this record: the holder was told once, and is not told again."""
+
+    __tablename__ = "first_accesses"
+
+    record_id: Mapped[str] = mapped_column(
+        sa.ForeignKey("records.record_id", name="fk_first_accesses_record"), primary_key=True
+    )
+    professional_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    ground: Mapped[str] = mapped_column(sa.Text)
+    at: Mapped[dt.datetime] = mapped_column(Moment)
