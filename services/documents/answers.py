@@ -1,0 +1,153 @@
+"""How rows become answers, and how each answer and each refusal leaves its trace in the transaction it belongs to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from services.audit.contract import traced
+from services.bus import emit
+from services.db import now, rfc3339
+from services.documents import contract, rules, store
+from services.documents.contract import (
+    CommittedDeposit,
+    DocumentDeposited,
+    DocumentFacts,
+    DocumentNotFound,
+    Item,
+    TypeNotDepositable,
+    UploadNotFound,
+    Version,
+)
+from services.dossier.contract import AccessScope, RecordClosed, RecordNotFound
+from services.refusals import InvalidInput, KeyReused, Refusal
+from services.tokens import Caller
+
+# --- traces -----------------------------------------------------------------------------------------------------------
+
+
+def allow(
+    session: Session, caller: Caller, action: str, grant: rules.Grant | None, *, record_id: str | None,
+    object_id: str | None = None, count: int | None = None,
+) -> None:  # fmt: skip
+    """Writes the trace of something allowed, with the ground and the rule that allowed it."""
+    assert grant is not None, "the query let through what the rule forbids"
+    emit(session, traced(
+        caller, action, at=now(), record_id=record_id, object_id=object_id, object_type=object_id and "document",
+        ground=grant.ground, rule=grant.rule, count=count,
+    ))  # fmt: skip
+
+
+def refuse(
+    session: Session, caller: Caller, action: str, refusal: Refusal, *, record_id: str | None,
+    object_id: str | None = None, object_type: str = "document",
+) -> Refusal:  # fmt: skip
+    """Writes the trace of a refusal and gives the refusal back, to be returned so that the trace is committed."""
+    emit(session, traced(
+        caller, action, at=now(), record_id=record_id, object_id=object_id, object_type=object_id and object_type,
+        outcome="refused", reason=refusal.code,
+    ))  # fmt: skip
+    return refusal
+
+
+def refuse_document(
+    session: Session, caller: Caller, action: str, record_id: str | None, document_id: str | None
+) -> Refusal:
+    """The one answer for unknown, hidden and foreign; the trace names the record where there is one, for its holder."""
+    return refuse(session, caller, action, DocumentNotFound(), record_id=record_id, object_id=document_id)
+
+
+def refuse_upload(session: Session, caller: Caller, upload_id: str) -> Refusal:
+    """The one answer for an unknown upload and somebody else's; the trace names the record where there is one."""
+    record_id = store.record_of_upload(session, upload_id)
+    return refuse(
+        session, caller, "document.created", UploadNotFound(), record_id=record_id, object_id=upload_id,
+        object_type="upload",
+    )  # fmt: skip
+
+
+def no_ground(scope: AccessScope) -> Refusal:
+    """The answer where there is no ground: that a record is closed is told to its holder alone."""
+    return RecordClosed() if scope.holder_side else RecordNotFound()
+
+
+def refused_deposit(scope: AccessScope, kind: rules.DocumentType) -> Refusal | None:
+    """Why this caller may not deposit this type in this record, or None."""
+    if not scope.clauses:
+        return no_ground(scope)
+    return None if rules.may_deposit(scope, kind) else TypeNotDepositable()
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def require(**fields: bool) -> None:
+    """Refuses input whose named fields are not all right: InvalidInput with one pointer each."""
+    wrong = [{"pointer": f"/{name}", "message": "invalid"} for name, right in fields.items() if not right]
+    if wrong:
+        raise InvalidInput(errors=wrong)
+
+
+def repeated(session: Session, caller: Caller, upload: store.Row, sha256: str) -> CommittedDeposit | Refusal:
+    """What the first commit of this upload answered, without another trace; KeyReused when these are other bytes."""
+    if bytes(upload.sha256).hex() != sha256:
+        return refuse(session, caller, "document.created", KeyReused(), record_id=upload.record_id)
+    return {"document_id": upload.document_id, "version_id": upload.version_id, "record_id": upload.record_id}
+
+
+def deposited(document: dict[str, Any], version: dict[str, Any]) -> DocumentDeposited:
+    """The event of a new document, from the rows just written."""
+    return DocumentDeposited(
+        record_id=document["record_id"], document_id=document["document_id"], version_id=version["version_id"],
+        document_type=document["type"], category=document["category"], level=document["level"],
+        author_id=document["author_id"], media_type=version["media_type"], size=version["size"],
+        deposited_at=rfc3339(document["deposited_at"]),
+    )  # fmt: skip
+
+
+def new_document(
+    upload: store.Row, kind: rules.DocumentType, scope: AccessScope, document_id: str, version: dict[str, Any]
+) -> dict[str, Any]:
+    """The row of a document made of an upload: the holder side's has no author id, everybody else's has."""
+    return {
+        "document_id": document_id, "record_id": upload.record_id, "upload_id": upload.upload_id,
+        "type": kind.slug, "category": kind.category, "folder": kind.folder,
+        "title": upload.title, "act_date": upload.act_date, "language": upload.language,
+        "author_kind": "holder" if scope.holder_side else "professional",
+        "author_id": None if scope.holder_side else scope.author_id,
+        "level": contract.LEVEL_AT_DEPOSIT,
+        "current_version_id": version["version_id"], "deposited_at": version["created_at"],
+    }  # fmt: skip
+
+
+def facts_of(row: store.Row) -> rules.Facts:
+    """What the rules need of a row."""
+    return rules.Facts(row.category, row.folder, row.level, row.author_id, row.patient_blocked_at is not None)
+
+
+def item(row: store.Row) -> Item:
+    """A document as a list shows it."""
+    return {
+        "document_id": row.document_id, "record_id": row.record_id, "version_id": row.version_id, "type": row.type,
+        "category": row.category, "folder": row.folder, "title": row.title,
+        "act_date": None if row.act_date is None else row.act_date.isoformat(), "language": row.language,
+        "author_id": row.author_id, "holder_authored": row.author_kind == "holder", "level": row.level,
+        "media_type": row.media_type, "size": row.size, "deposited_at": rfc3339(row.deposited_at),
+    }  # fmt: skip
+
+
+def version(row: store.Row) -> Version:
+    """One version of a document."""
+    return {
+        "version_id": row.each_id, "number": row.number, "media_type": row.each_media_type, "size": row.each_size,
+        "sha256": bytes(row.sha256).hex(), "author_id": row.each_author_id, "created_at": rfc3339(row.created_at),
+    }  # fmt: skip
+
+
+def facts(row: store.Row) -> DocumentFacts:
+    """What a decision about a reader needs to know of a document."""
+    return {
+        "record_id": row.record_id, "document_id": row.document_id, "type": row.type, "category": row.category,
+        "level": row.level, "author_id": row.author_id,
+    }  # fmt: skip

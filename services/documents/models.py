@@ -1,0 +1,130 @@
+"""Tables of the documents database. No bytes of a document are here, and no key in clear.
+
+A version's bytes lie in the object store under its id, sealed with a data key of its own; the data key is kept wrapped
+by the record's key, and that wrapped by the master key: destroying a record's key destroys the record.
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_Id = sa.Uuid(as_uuid=False)
+_Moment = sa.DateTime(timezone=True)
+_LEVELS = "level in ('standard', 'confidential', 'private')"
+
+record_keys = sa.Table(
+    "record_keys", metadata,
+    sa.Column("record_id", _Id, primary_key=True),
+    sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", _Moment, nullable=False),
+)  # fmt: skip
+
+documents = sa.Table(
+    "documents", metadata,
+    sa.Column("document_id", _Id, primary_key=True),
+    sa.Column("record_id", _Id, sa.ForeignKey("record_keys.record_id"), nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("category", sa.Text, nullable=False),
+    sa.Column("folder", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("act_date", sa.Date),
+    sa.Column("language", sa.Text),
+    # the holder's own documents have no author id: nobody becomes "author" of them by being a professional too
+    sa.Column("author_kind", sa.Text, nullable=False),
+    sa.Column("author_id", _Id),
+    sa.Column("level", sa.Text, nullable=False),
+    # set while a professional hides the document from the holder side [L14 16(5)]
+    sa.Column("patient_blocked_at", _Moment),
+    sa.Column("current_version_id", _Id, nullable=False),
+    sa.Column("deposited_at", _Moment, nullable=False),
+    # no foreign key: an upload's row is swept after a day, that it became this document stays true
+    sa.Column("upload_id", _Id, nullable=False, unique=True),
+    sa.CheckConstraint("author_kind in ('holder', 'professional')", name="author_kind"),
+    sa.CheckConstraint("(author_kind = 'professional') = (author_id is not null)", name="author"),
+    sa.CheckConstraint(_LEVELS, name="level"),
+    sa.ForeignKeyConstraint(
+        ["current_version_id"], ["versions.version_id"], name="fk_documents_current_version_id",
+        deferrable=True, initially="DEFERRED", use_alter=True,
+    ),
+    sa.Index("ix_documents_page", "record_id", sa.desc("deposited_at"), sa.desc("document_id")),
+)  # fmt: skip
+
+versions = sa.Table(
+    "versions", metadata,
+    sa.Column("version_id", _Id, primary_key=True),
+    sa.Column("document_id", _Id, sa.ForeignKey("documents.document_id"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
+    # the object store's own name for exactly the bytes that were checked at commit
+    sa.Column("store_version", sa.Text),
+    sa.Column("media_type", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.LargeBinary, nullable=False),
+    sa.Column("author_id", _Id),
+    sa.Column("account_id", _Id, nullable=False),
+    sa.Column("created_at", _Moment, nullable=False),
+    sa.UniqueConstraint("document_id", "number", name="uq_versions_number"),
+    sa.CheckConstraint("size > 0", name="size"),
+    sa.CheckConstraint("octet_length(sha256) = 32", name="sha256"),
+)  # fmt: skip
+
+levels = sa.Table(
+    "levels", metadata,
+    sa.Column("level_id", _Id, primary_key=True),
+    sa.Column("document_id", _Id, sa.ForeignKey("documents.document_id"), nullable=False),
+    sa.Column("level", sa.Text, nullable=False),
+    sa.Column("valid_from", _Moment, nullable=False),
+    sa.Column("valid_to", _Moment),
+    sa.Column("account_id", _Id, nullable=False),
+    sa.Column("risk_accepted", sa.Boolean, nullable=False),
+    sa.CheckConstraint(_LEVELS, name="level"),
+    sa.CheckConstraint("valid_to >= valid_from", name="period"),
+    sa.Index("ix_levels_document_id", "document_id", "valid_from"),
+    sa.Index("uq_levels_current", "document_id", unique=True, postgresql_where=sa.text("valid_to is null")),
+)  # fmt: skip
+
+uploads = sa.Table(
+    "uploads", metadata,
+    sa.Column("upload_id", _Id, primary_key=True),
+    sa.Column("record_id", _Id, sa.ForeignKey("record_keys.record_id"), nullable=False),
+    # whose upload it is: the person in one capacity, because rights differ between capacities
+    sa.Column("account_id", _Id, nullable=False),
+    sa.Column("capacity", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("act_date", sa.Date),
+    sa.Column("language", sa.Text),
+    sa.Column("prepared_at", _Moment, nullable=False),
+    sa.Column("expires_at", _Moment, nullable=False),
+    sa.Column("document_id", _Id, sa.ForeignKey("documents.document_id"), unique=True),
+    sa.Index("ix_uploads_expires_at", "expires_at"),
+)  # fmt: skip
+
+attempts = sa.Table(
+    "attempts", metadata,
+    # every try has an object name and a data key of its own: the nonces count segments, a key may seal once only
+    sa.Column("version_id", _Id, primary_key=True),
+    sa.Column("upload_id", _Id, sa.ForeignKey("uploads.upload_id"), nullable=False),
+    sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
+    sa.Column("started_at", _Moment, nullable=False),
+    # set before the object is removed, so that a late commit cannot take bytes that are going away
+    sa.Column("condemned_at", _Moment),
+    sa.Index("ix_attempts_started_at", "started_at"),
+    sa.Index("ix_attempts_upload_id", "upload_id"),
+)  # fmt: skip
+
+opens = sa.Table(
+    "opens", metadata,
+    sa.Column("session_id", _Id, primary_key=True),
+    sa.Column("version_id", _Id, sa.ForeignKey("versions.version_id"), primary_key=True),
+    sa.Column("opened_at", _Moment, nullable=False),
+    sa.Index("ix_opens_opened_at", "opened_at"),
+)  # fmt: skip

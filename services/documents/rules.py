@@ -1,0 +1,316 @@
+"""What may be deposited, read and changed: pure decisions over an access scope, a document's facts and a clock.
+
+dossier says what a caller may do in a record (the scope); these rules apply it to one document. `store.visible` says
+the same in SQL, and a property test holds the two together.
+"""
+
+import base64
+import binascii
+import json
+import re
+import unicodedata
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
+
+from services.documents.contract import (
+    CDA,
+    CDA_AS_TEXT,
+    DICOM,
+    JPEG,
+    LEVELS,
+    MEDIA_TYPES,
+    PAGE_LIMIT,
+    PDF,
+    PNG,
+    TEXT,
+    MediaTypeNotAllowed,
+    UploadEmpty,
+    UploadTooLarge,
+)
+
+UPLOAD_LIFETIME = timedelta(hours=24)
+"""How long a prepared deposit waits for its bytes; what lies in the store without a row after that is swept."""
+
+OPEN_WINDOW = timedelta(minutes=15)
+"""Reads of one version in one session within this time are one opening, with one trace [decisions, Traces]."""
+
+TITLE_LENGTH = 200
+EARLIEST_ACT = date(1900, 1, 1)
+_LANGUAGE = re.compile(r"[a-z]{2}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_OVERRIDES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_DOCUMENT_BYTES = (PDF, PNG, JPEG, TEXT, CDA, CDA_AS_TEXT)
+_DICOM_CATEGORIES = ("imaging", "care_reports")  # images and key images; structured reports
+
+Errors = list[dict[str, str]]
+
+
+class ClauseOfScope(Protocol):
+    """One ground's rights, as dossier's contract shapes them."""
+
+    @property
+    def ground(self) -> str: ...
+    @property
+    def rule(self) -> str: ...
+    @property
+    def read(self) -> Collection[str]: ...
+    @property
+    def deposit(self) -> Collection[str]: ...
+    @property
+    def folders(self) -> Collection[str] | None: ...
+    @property
+    def levels(self) -> Collection[str]: ...
+
+
+class Scope(Protocol):
+    """What one caller may do in one record, as dossier's contract shapes it."""
+
+    @property
+    def holder_side(self) -> bool: ...
+    @property
+    def may_see_blocked(self) -> bool: ...
+    @property
+    def author_id(self) -> str | None: ...
+    @property
+    def clauses(self) -> Sequence[ClauseOfScope]: ...
+
+
+@dataclass(frozen=True)
+class DocumentType:
+    """A row of document_types.csv."""
+
+    slug: str
+    label_fr: str
+    folder: str
+    category: str
+    loinc: str | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a decision needs to know of a document."""
+
+    category: str
+    folder: str
+    level: str
+    author_id: str | None
+    patient_blocked: bool = False
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The ground and the rule that let somebody do something: what the trace names."""
+
+    ground: str
+    rule: str
+
+
+AUTHOR = Grant("author", "author/own")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a depositor says about a document, checked."""
+
+    type: DocumentType
+    title: str
+    act_date: date | None
+    language: str | None
+
+
+# --- rights -----------------------------------------------------------------------------------------------------------
+
+
+def may_read(scope: Scope, facts: Facts) -> Grant | None:
+    """What lets this caller read the document, or None: the first clause that does, else authorship.
+
+    An author reads their own document whatever its level, and a patient block never hides it from them [L14 18(2)].
+    """
+    if not facts.patient_blocked or scope.may_see_blocked:
+        for clause in scope.clauses:
+            if _reaches(clause, facts) and facts.category in clause.read:
+                return Grant(clause.ground, clause.rule)
+    if scope.author_id is not None and scope.author_id == facts.author_id:
+        return AUTHOR
+    return None
+
+
+def may_deposit(scope: Scope, kind: DocumentType) -> Grant | None:
+    """What lets this caller deposit a document of this type, or None [RGD Annex 1; domain, Who may see what]."""
+    for clause in scope.clauses:
+        if kind.category in clause.deposit and (clause.folders is None or kind.folder in clause.folders):
+            return Grant(clause.ground, clause.rule)
+    return None
+
+
+def may_change_level(scope: Scope, facts: Facts) -> Grant | None:
+    """What lets this caller set another level, or None.
+
+    The holder side may for every document it sees; a professional where one and the same clause reaches the document
+    at its present level and lets them deposit its category. Authorship alone is read-only [domain, Confidentiality].
+    """
+    grant = may_read(scope, facts)
+    if grant is None:
+        return None
+    if scope.holder_side:
+        return grant
+    if facts.patient_blocked and not scope.may_see_blocked:
+        return None
+    for clause in scope.clauses:
+        if _reaches(clause, facts) and facts.category in clause.read and facts.category in clause.deposit:
+            return Grant(clause.ground, clause.rule)
+    return None
+
+
+def ground_of_list(scope: Scope) -> Grant:
+    """The strongest ground of a whole list: the first clause, authorship where there is none."""
+    for clause in scope.clauses:
+        return Grant(clause.ground, clause.rule)
+    return AUTHOR
+
+
+def _reaches(clause: ClauseOfScope, facts: Facts) -> bool:
+    return facts.level in clause.levels and (clause.folders is None or facts.folder in clause.folders)
+
+
+# --- a deposit --------------------------------------------------------------------------------------------------------
+
+
+def read_metadata(
+    types: Mapping[str, DocumentType],
+    *,
+    type: object,
+    title: object,
+    act_date: object,
+    language: object,
+    today: date,
+) -> tuple[Metadata | None, Errors]:
+    """The depositor's words about the document, or every error in them as {pointer, message}.
+
+    `today` in UTC; an act may be dated a day ahead, the depositor's calendar may be.
+    """
+    errors: Errors = []
+    kind = types.get(type) if isinstance(type, str) else None
+    if kind is None:
+        errors.append({"pointer": "/type", "message": "unknown"})
+    clean = _clean_title(title)
+    if clean is None:
+        errors.append({"pointer": "/title", "message": "invalid"})
+    acted: date | None = None
+    if act_date is not None:
+        try:
+            acted = date.fromisoformat(act_date) if isinstance(act_date, str) and len(act_date) == 10 else None
+        except ValueError:
+            acted = None
+        if acted is None or not EARLIEST_ACT <= acted <= today + timedelta(days=1):
+            errors.append({"pointer": "/act_date", "message": "invalid"})
+    if language is not None and not (isinstance(language, str) and _LANGUAGE.fullmatch(language)):
+        errors.append({"pointer": "/language", "message": "invalid"})
+    if errors or kind is None or clean is None:
+        return None, errors
+    return Metadata(kind, clean, acted, language if isinstance(language, str) else None), []
+
+
+def _clean_title(title: object) -> str | None:
+    if not isinstance(title, str):
+        return None
+    clean = " ".join(unicodedata.normalize("NFC", title).split())
+    if not 1 <= len(clean) <= TITLE_LENGTH:
+        return None
+    # control characters and direction overrides make a title read as another; unpaired surrogates cannot be stored
+    if any(unicodedata.category(character) in ("Cc", "Cs") or character in _OVERRIDES for character in clean):
+        return None
+    return clean
+
+
+def media_types_of(kind: DocumentType) -> tuple[str, ...]:
+    """The kinds of bytes that documents of this type may have [domain, Documents: deposit]."""
+    return (*_DOCUMENT_BYTES, DICOM) if kind.category in _DICOM_CATEGORIES else _DOCUMENT_BYTES
+
+
+def refused_content(
+    kind: DocumentType, media_type: str, size: int, max_size: int
+) -> UploadEmpty | UploadTooLarge | MediaTypeNotAllowed | None:
+    """Why these bytes cannot become a document of this type, or None."""
+    if size == 0:
+        return UploadEmpty()
+    if size > max_size:
+        return UploadTooLarge(max_size=max_size)
+    if media_type not in media_types_of(kind):
+        return MediaTypeNotAllowed(allowed=list(media_types_of(kind)))
+    return None
+
+
+def is_digest(text: object) -> bool:
+    """Whether this is a SHA-256 in lower-case hexadecimal."""
+    return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
+
+
+def is_size(number: object) -> bool:
+    """Whether this is a number of bytes."""
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 0
+
+
+def is_level(text: object) -> bool:
+    """Whether this names a level of confidentiality."""
+    return text in LEVELS
+
+
+# --- a page -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a page of a list ended: the last document's moment of deposit and id."""
+
+    deposited_at: datetime
+    document_id: str
+
+
+def to_cursor(position: Position) -> str:
+    """The position as an opaque text: only `from_cursor` reads it."""
+    text = json.dumps([position.deposited_at.astimezone(UTC).isoformat(), position.document_id], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def from_cursor(cursor: object) -> Position | None:
+    """The position in a cursor that `to_cursor` made, or None when it is not one."""
+    if not isinstance(cursor, str) or not 0 < len(cursor) <= 200 or not cursor.isascii():
+        return None
+    try:
+        parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(parts, list) or len(parts) != 2:
+            return None
+        moment = datetime.fromisoformat(parts[0])
+        identity = canonical_id(parts[1])
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        return None
+    if moment.tzinfo is None or identity is None:
+        return None
+    return Position(moment, identity)
+
+
+def is_page_limit(limit: object) -> bool:
+    """Whether a page may hold this many documents."""
+    return isinstance(limit, int) and not isinstance(limit, bool) and 1 <= limit <= PAGE_LIMIT
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def canonical_id(text: object) -> str | None:
+    """The id in its one spelling, or None when it is no id at all: such a text must reach neither SQL nor a trace."""
+    if not isinstance(text, str) or len(text) != 36:
+        return None
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return None
+
+
+def filename(type: str, day: date, media_type: str) -> str:
+    """The name a downloaded file gets: type and day only, because a title may say more than a folder should show."""
+    return f"{type}-{day.isoformat()}.{MEDIA_TYPES.get(media_type, 'bin')}"
