@@ -1,0 +1,107 @@
+"""What the other services and the gateway may know of notifications: its name, its edges, its refusals, its events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, TypedDict
+
+from services.refusals import Refusal
+
+NAME: Final = "notifications"
+
+CALLS: Final[tuple[str, ...]] = ("identity", "dossier", "directory")
+"""The services this one may ask (R7). Facts about documents come with documents' events, never by a call."""
+
+SUBSCRIPTIONS: Final[dict[tuple[str, str], str]] = {
+    ("dossier", "record_opened.v1"): "on_record_opened",
+    ("dossier", "record_first_accessed_by.v1"): "on_record_first_accessed_by",
+    ("identity", "account_invited.v1"): "on_account_invited",
+    ("identity", "one_time_code_requested.v1"): "on_one_time_code_requested",
+    ("documents", "document_deposited.v1"): "on_document_deposited",
+    ("documents", "confidentiality_changed.v1"): "on_confidentiality_changed",
+}
+"""(emitter, event type) -> handler. The handler's name is part of the contract: parked events are known by it."""
+
+DOCUMENT_DEPOSITED: Final = "lu.dsp.document.deposited.v1"
+DOCUMENT_CONFIDENTIALITY_CHANGED: Final = "lu.dsp.document.confidentiality_changed.v1"
+
+FOREIGN_EVENT_TYPES: Final[tuple[str, ...]] = (DOCUMENT_DEPOSITED, DOCUMENT_CONFIDENTIALITY_CHANGED)
+"""CloudEvents types a foreign system may subscribe to."""
+
+LANGUAGES: Final[tuple[str, ...]] = ("fr", "lb", "pt", "en", "de")
+
+
+class SubscriptionNotFound(Refusal):
+    """No subscription has this id."""
+
+    code: ClassVar[str] = "subscription_not_found"
+
+
+@dataclass(frozen=True)
+class SubscriptionCreated:
+    """A foreign system may from now on receive the named events."""
+
+    type: ClassVar[str] = "subscription_created.v1"
+    subject: ClassVar[str | None] = "subscription_id"
+
+    subscription_id: str
+    establishment_id: str
+    event_types: list[str]
+    created_at: str
+
+
+@dataclass(frozen=True)
+class SubscriptionEnded:
+    """A foreign system receives nothing any more and its credential is refused."""
+
+    type: ClassVar[str] = "subscription_ended.v1"
+    subject: ClassVar[str | None] = "subscription_id"
+
+    subscription_id: str
+    establishment_id: str
+    ended_at: str
+
+
+EVENTS: Final[tuple[type[Any], ...]] = (SubscriptionCreated, SubscriptionEnded)
+
+
+# --- shapes of the calls ----------------------------------------------------------------------------------------------
+
+
+class CreatedSubscription(TypedDict):
+    """Answer of `create_subscription`, the only one that ever holds the password."""
+
+    subscription_id: str
+    vhost: str
+    queue: str
+    username: str
+    password: str
+    host: str
+    port: int
+
+
+class ShownSubscription(TypedDict):
+    """One line of a list of subscriptions; `ended_at` is null while it is active."""
+
+    subscription_id: str
+    establishment_id: str
+    event_types: list[str]
+    queue: str
+    username: str
+    state: str
+    created_at: str
+    ended_at: str | None
+
+
+class SubscriptionPage(TypedDict):
+    """Answer of `list_subscriptions`, newest first; `next_cursor` is null on the last page."""
+
+    subscriptions: list[ShownSubscription]
+    next_cursor: str | None
+
+
+class EndedSubscription(TypedDict):
+    """Answer of `end_subscription`, the same at every repeat."""
+
+    subscription_id: str
+    ended_at: str
