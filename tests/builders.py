@@ -15,38 +15,20 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 from nameko.extensions import ENTRYPOINT_EXTENSIONS_ATTR
 from nameko.testing.services import worker_factory
-from stdnum import luhn, verhoeff
 
+from deploy.agency import any_matricule, birth_date, matricule
 from services.bus import EventHandler, Received, Remote, Rpc, fresh_context
 from services.db import Sessions, new_id, outbox
 from services.refusals import Refusal
 from services.tokens import Caller, Context
 
+__all__ = ["any_matricule", "birth_date", "matricule"]  # made by the agency's desk, used all over the tests
 SERVICES = ("identity", "directory", "dossier", "documents", "audit", "notifications")
-_random = random.Random()
-
-
-def matricule(born: date = date(1980, 5, 17), sequence: int | None = None) -> str:
-    """A valid matricule: birth date, a sequence, then the Luhn and the Verhoeff digit over the first eleven."""
-    sequence = _random.randrange(1000) if sequence is None else sequence
-    first = f"{born:%Y%m%d}{sequence:03d}"
-    return first + luhn.calc_check_digit(first) + verhoeff.calc_check_digit(first)
-
-
-def any_birth_date() -> date:
-    """A birth date of a living adult, spread widely so that matricules rarely meet."""
-    return date.fromordinal(_random.randrange(date(1930, 1, 1).toordinal(), date(2005, 12, 31).toordinal()))
-
-
-def any_matricule() -> str:
-    """A valid matricule that no other call is likely to give."""
-    return matricule(any_birth_date())
 
 
 def pdf(text: str = "Compte rendu", size: int = 0) -> bytes:

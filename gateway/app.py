@@ -1,0 +1,143 @@
+"""The gateway as one application: `gunicorn gateway.app:create_app()`.
+
+Order of a request: context and request id, flood guard, token, shape of the input, one or two questions to services,
+answer; every way out passes the same security headers and leaves one line in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from apiflask import APIBlueprint, APIFlask
+from flask import Flask, Response, current_app, g, request
+from werkzeug.routing import UUIDConverter
+
+from gateway import caller, document, errors, limits, metrics, streams
+from gateway.resources import (
+    access_history,
+    activations,
+    agency,
+    circle,
+    docs,
+    documents,
+    health,
+    mandates,
+    patients,
+    professionals,
+    records,
+    sessions,
+    subscriptions,
+    uploads,
+)
+from gateway.resources import help as help_page
+from services.settings import Settings, load
+
+API = "/api/v1"
+SOCKET_PATIENCE = 60.0  # seconds a peer may take for one block; a silent one must not hold a thread for ever
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+HTTPS_ONLY = "max-age=31536000"
+
+log = logging.getLogger(__name__)
+
+
+class Uuid(UUIDConverter):
+    """A UUID of a URL as plain lower-case text; anything else is no such address."""
+
+    def to_python(self, value: str) -> str:  # type: ignore[override]
+        return value.lower()
+
+
+class Patience:
+    """Bounds each read from and write to a peer's socket, which the server itself would wait on for ever."""
+
+    def __init__(self, inner: Callable[..., Iterable[bytes]]) -> None:
+        self._inner = inner
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        socket = environ.get("gunicorn.socket")
+        if socket is not None:
+            socket.settimeout(SOCKET_PATIENCE)
+        streams.PEER.set(socket)
+        return self._inner(environ, start_response)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Builds the application from this process' settings; opens no connection yet."""
+    chosen = settings or load()
+    app = APIFlask(__name__, title="OpenDSP", version="1", spec_path=None, docs_path=None, json_errors=False)
+    app.url_map.converters["uuid"] = Uuid
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.before_request(_begin)
+    app.after_request(_finish)
+    errors.register(app)
+    limits.register(app)
+    metrics.register(app)
+    app.register_blueprint(health.health)
+    for blueprint in _resources():
+        app.register_blueprint(blueprint, url_prefix=API + (blueprint.url_prefix or ""))
+    app.register_blueprint(docs.docs, url_prefix=API)
+    document.register(app, API)
+    app.config["HSTS"] = HTTPS_ONLY if chosen.public_url.startswith("https:") else None
+    app.wsgi_app = Patience(app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
+def _resources() -> tuple[APIBlueprint, ...]:
+    return (
+        activations.activations, sessions.sessions, patients.patients, professionals.professionals, records.records,
+        mandates.mandates, circle.circle, documents.documents, uploads.uploads, access_history.access_history,
+        agency.agency, subscriptions.subscriptions, help_page.help_page,
+    )  # fmt: skip
+
+
+def _begin() -> None:
+    g.begun = time.perf_counter()
+    caller.begin()
+
+
+def _finish(response: Response) -> Response:
+    headers = response.headers
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    if current_app.config["HSTS"]:
+        headers["Strict-Transport-Security"] = current_app.config["HSTS"]
+    context = g.get("context")
+    if context is not None:
+        headers["X-Request-Id"] = context.request_id
+    _tell(response)
+    return response
+
+
+def _tell(response: Response) -> None:
+    """One line and one figure per request: the template of its address, never what was filled in."""
+    seconds = time.perf_counter() - g.get("begun", time.perf_counter())
+    route = request.url_rule.rule if request.url_rule is not None else "-"
+    metrics.count(route, response.status_code, seconds)
+    if g.get("quiet"):
+        return
+    context = g.get("context")
+    log.log(
+        logging.ERROR if response.status_code >= 500 else logging.INFO,
+        "request",
+        extra={
+            "method": request.method,
+            "route": route,
+            "status": response.status_code,
+            "ms": round(seconds * 1000, 1),
+            "code": g.get("code"),
+            "request_id": context.request_id if context else None,
+            "traceparent": context.traceparent if context else None,
+        },
+    )

@@ -1,0 +1,179 @@
+"""Who is calling over HTTP: the request's headers become one `Context`, its bearer token one verified `Caller`.
+
+Built here and nowhere else. The token is checked in the gateway to stop what is not genuine; every service checks it
+again, so a mistake here opens nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from flask import g, request
+from uuid_utils import uuid7
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
+
+from gateway.clients import ask as ask_as
+from gateway.clients import clients
+from services.refusals import InvalidInput, Refusal, Unauthenticated
+from services.settings import load
+from services.tokens import Caller, Context, Verifier
+
+LOCALES = ("fr", "lb", "pt", "en", "de")
+_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_UNSAFE = re.compile(r"[^A-Za-z0-9 ._/()+-]+")
+_SOFTWARE_LENGTH = 64
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+_REFRESH_AFTER = 5.0  # seconds between two questions for keys that a forged token could provoke
+
+
+# --- the request ----------------------------------------------------------------------------------------------------
+
+
+def begin() -> Context:
+    """Builds the context of this request; called once, before anything else."""
+    now = time.time()
+    context = Context(
+        request_id=str(uuid7()),
+        traceparent=child_of(request.headers.get("Traceparent")),
+        deadline=now + load().rpc_timeout,
+        locale=locale_of(request.headers.get("Accept-Language", "")),
+        address=address(),
+        software=software_of(request.headers.get("X-Software") or request.headers.get("User-Agent")),
+    )
+    g.context = context
+    return context
+
+
+def child_of(parent: str | None) -> str:
+    """A traceparent of a new span: in the sender's trace when it named one, in a trace of its own otherwise (W3C)."""
+    match = _TRACEPARENT.fullmatch(parent or "")
+    span = secrets.token_hex(8)
+    if match is None or not int(match[1], 16) or not int(match[2], 16):
+        return f"00-{secrets.token_hex(16)}-{span}-00"
+    return f"00-{match[1]}-{span}-{match[3]}"
+
+
+@lru_cache(maxsize=512)
+def locale_of(accepted: str) -> str:
+    """The best of our five languages for an Accept-Language header; French when it names none of them."""
+    # lu is what many programmes send for Luxembourgish
+    wanted = parse_accept_header(accepted[:200].replace("lu", "lb"), LanguageAccept)
+    return wanted.best_match(LOCALES, default="fr") or "fr"
+
+
+def address() -> str | None:
+    """The client's address: the socket's peer, or what the one trusted proxy says it was."""
+    peer = request.remote_addr
+    proxy = load().trusted_proxy
+    if proxy and peer == proxy:
+        hops = request.headers.get("X-Forwarded-For", "").split(",")
+        return _UNSAFE_ADDRESS.sub("", hops[-1])[:45] or peer
+    return peer
+
+
+_UNSAFE_ADDRESS = re.compile(r"[^0-9A-Fa-f.:]")
+
+
+@lru_cache(maxsize=512)
+def software_of(agent: str | None) -> str | None:
+    """The name of the calling software, cut to harmless characters."""
+    return _UNSAFE.sub(" ", agent or "").strip()[:_SOFTWARE_LENGTH] or None
+
+
+def with_idempotency_key() -> None:
+    """Takes the Idempotency-Key of this request into its context.
+
+    Refuses: InvalidInput when it is not 1 to 128 visible ASCII characters.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return
+    if not _KEY.fullmatch(key):
+        raise InvalidInput(errors=[{"pointer": "/Idempotency-Key", "message": "idempotency_key"}])
+    g.context = replace(g.context, idempotency_key=key)
+
+
+# --- the person -----------------------------------------------------------------------------------------------------
+
+
+class Keys:
+    """identity's public keys, asked for over RPC when a token names one that is not known yet."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, Any]] = {}
+        self._asked = float("-inf")
+        self._lock = threading.Lock()
+
+    def find(self, kid: str) -> dict[str, Any] | None:
+        """The public key of this id. Refuses: Unavailable while identity was never reached."""
+        found = self._known.get(kid)
+        if found is not None:
+            return found
+        with self._lock:
+            # forged key ids must not become a flood of questions
+            if kid not in self._known and time.monotonic() - self._asked > _REFRESH_AFTER:
+                answer = ask_as("identity", "jwks", g.context.without_token())
+                self._known = {key["kid"]: key for key in answer["keys"]}
+                self._asked = time.monotonic()
+        return self._known.get(kid)
+
+
+_keys = Keys()
+_verifier = Verifier(_keys.find)
+
+
+def authenticate() -> Caller:
+    """The person whose bearer token came with this request.
+
+    Refuses: Unauthenticated without a token, or with one that is forged, expired or not a token.
+    """
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise Unauthenticated()
+    g.context = replace(g.context, token=token.strip())
+    g.caller = _verifier.caller(g.context)
+    caller: Caller = g.caller
+    return caller
+
+
+# --- the question ---------------------------------------------------------------------------------------------------
+
+
+def who() -> Caller | Context:
+    """The caller when the request is authenticated, its bare context otherwise."""
+    caller: Caller | None = g.get("caller")
+    if caller is None:
+        context: Context = g.context
+        return context
+    return caller
+
+
+def ask(service: str, method: str, **arguments: Any) -> Any:
+    """The answer of `service.method`, asked in the name of whoever sent this request, within its deadline."""
+    return ask_as(service, method, who(), **arguments)
+
+
+def ask_anew(service: str, method: str, **arguments: Any) -> Any:
+    """Like `ask`, with a deadline of its own: for a question that follows a long stream of bytes."""
+    context = replace(who().context, deadline=time.time() + load().rpc_timeout)
+    return ask_as(service, method, context, **arguments)  # the token travels in the context
+
+
+def ask_if_possible(service: str, method: str, **arguments: Any) -> Any | None:
+    """Like `ask`, but None when the service cannot answer: for what an answer is merely nicer with."""
+    try:
+        return ask(service, method, **arguments)
+    except Refusal:
+        return None
+
+
+def gateway_key() -> str:
+    """This process' public key, to which data keys are handed over."""
+    return clients().keys.public

@@ -1,0 +1,110 @@
+"""The download of one version: which bytes are asked for, which headers go with them, and the stream itself."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Response, request
+from werkzeug.http import parse_range_header, quote_etag, unquote_etag
+
+from gateway import streams
+from gateway.caller import ask, ask_anew, gateway_key
+from gateway.errors import refused
+from services.documents.contract import MEDIA_TYPES
+from services.refusals import Refusal
+from services.sealing import segments_for
+
+HEADERS = ("ETag", "Accept-Ranges", "Content-Disposition", "Repr-Digest")
+_SHOWN: dict[str, Any] = {kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in MEDIA_TYPES}
+BYTES: dict[str, Any] = _SHOWN
+ALSO: dict[int, dict[str, Any]] = {
+    206: {
+        "description": "The part asked for by Range.",
+        "headers": {"Content-Range": {"$ref": "#/components/headers/Content-Range"}},
+        "content": _SHOWN,
+    },
+    304: {"description": "The reader has these bytes already (If-None-Match)."},
+}
+PARAMETERS = (
+    {"in": "header", "name": "Range", "schema": {"type": "string"}, "example": "bytes=0-65535"},
+    {"in": "header", "name": "If-None-Match", "schema": {"type": "string"}},
+    {"in": "header", "name": "If-Range", "schema": {"type": "string"}},
+)
+
+# A stored file is somebody else's work: it may run nothing and reach nobody, whatever it is.
+SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
+
+
+def answer(document_id: str, version_id: str | None) -> Response:
+    """200, 206 or 304 for a document's bytes.
+
+    Refuses: what documents refuses; range_not_satisfiable; Unavailable.
+    """
+    asked = _asked_range()
+    which = {"document_id": document_id, "version_id": version_id, "gateway_key": gateway_key()}
+    content = ask("documents", "open_content", **which, from_start=asked is None or asked[0] == 0)
+    size, tag = content["size"], quote_etag(content["version_id"])
+    headers = _headers(content, tag)
+    if request.if_none_match.contains_weak(content["version_id"]):
+        return Response(status=304, headers={"ETag": tag})
+    if asked is not None and _range_still_holds(content["version_id"]):
+        start, end = _within(asked, size)
+        headers["Content-Range"] = f"bytes {start}-{end}/{size}"
+        status = 206
+    else:
+        start, end, status = 0, size - 1, 200
+    headers["Content-Length"] = str(end - start + 1)
+    if request.method == "HEAD":
+        return Response(status=status, headers=headers)
+
+    def may_go_on() -> bool:
+        try:
+            ask_anew("documents", "open_content", **which | {"version_id": content["version_id"]}, from_start=False)
+        except Refusal:
+            return False
+        return True
+
+    body: Iterator[Any] = streams.opened(content, segments_for(start, end, size), may_go_on)
+    return Response(body, status, headers=headers, direct_passthrough=True)
+
+
+def _headers(content: dict[str, Any], tag: str) -> dict[str, str]:
+    digest = base64.b64encode(bytes.fromhex(content["sha256"])).decode("ascii")
+    kind = content["media_type"]
+    return {
+        "Content-Type": f"{kind}; charset=utf-8" if kind == "text/plain" else kind,
+        "Content-Disposition": f'attachment; filename="{content["filename"]}"',
+        "ETag": tag,
+        "Accept-Ranges": "bytes",
+        "Repr-Digest": f"sha-256=:{digest}:",
+        "Content-Security-Policy": SANDBOX,
+        "Cache-Control": "private, no-cache",
+    }
+
+
+def _asked_range() -> tuple[int, int | None] | None:
+    """The one range of bytes asked for, as (start, end not included); several, or none we know, are answered whole."""
+    parsed = parse_range_header(request.headers.get("Range"))
+    if parsed is None or parsed.units != "bytes" or len(parsed.ranges) != 1:
+        return None
+    start, end = parsed.ranges[0]
+    return start, end
+
+
+def _range_still_holds(version_id: str) -> bool:
+    """If-Range: a range continues only the very bytes the reader has the beginning of (RFC 9110, 13.1.5)."""
+    condition = request.headers.get("If-Range")
+    return condition is None or unquote_etag(condition) == (version_id, False)
+
+
+def _within(asked: tuple[int, int | None], size: int) -> tuple[int, int]:
+    """The range inside the file, both ends included. Refuses: range_not_satisfiable."""
+    start, end = asked
+    if start < 0:
+        start = max(0, size + start)
+    end = size if end is None else min(end, size)
+    if start >= end:
+        raise refused("range_not_satisfiable", size=size)
+    return start, end - 1

@@ -1,0 +1,1 @@
+"""One blueprint per resource; a view says which question goes to which service, and nothing more."""

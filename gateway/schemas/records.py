@@ -1,0 +1,394 @@
+"""Shapes of records, mandates, circle, documents, uploads, access history and subscriptions."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from gateway.operations import Query, Shape
+from gateway.schemas.fields import Accepted, Choice, Day, Flag, Id, Listed, Moment, Number, Part, Secret, Text
+from gateway.schemas.people import ID, OTHER_ID, TIME
+from services.audit.contract import OUTCOMES
+from services.directory.contract import PROFESSIONS
+from services.documents.contract import LEVELS, MEDIA_TYPES
+from services.dossier.contract import CATEGORIES, DECLARATION_WORDINGS, GROUNDS, STATES
+from services.notifications.contract import FOREIGN_EVENT_TYPES
+
+WORDING = max(DECLARATION_WORDINGS)
+
+
+class Page(Query):
+    limit = Number("How many at most.", minimum=1, maximum=100, load_default=50)
+    cursor = Text("`next_cursor` of the page before.", maximum=512)
+
+
+# --- records --------------------------------------------------------------------------------------------------------
+
+
+class MyRecord(Shape):
+    record_id = Id()
+    state = Choice(STATES)
+    since = Moment()
+
+
+class MyRecords(Shape):
+    records = Listed(Part(MyRecord))
+    example: ClassVar = {"records": [{"record_id": ID, "state": "active", "since": TIME}]}
+
+
+class Record(Shape):
+    """What the caller may do in a record."""
+
+    record_id = Id()
+    patient_id = Id()
+    patient_name = Text(allow_none=True)
+    state = Choice(STATES, "Shown to the holder's side only.", allow_none=True)
+    ground = Choice(GROUNDS, allow_none=True)
+    may_read = Listed(Choice(CATEGORIES))
+    may_deposit = Listed(Choice(CATEGORIES))
+    access_until = Moment(allow_none=True)
+    example: ClassVar = {
+        "record_id": ID,
+        "patient_id": OTHER_ID,
+        "patient_name": "DOE Jane",
+        "state": None,
+        "ground": "presence",
+        "may_read": ["care_reports", "imaging"],
+        "may_deposit": ["care_reports"],
+        "access_until": TIME,
+    }
+
+
+# --- mandates -------------------------------------------------------------------------------------------------------
+
+
+class MandateWanted(Shape):
+    """The presence code, and the declaration that the patient allowed the access."""
+
+    presence_code = Secret("From the patient.", maximum=64, required=True)
+    declaration_accepted = Accepted(DECLARATION_WORDINGS[WORDING], required=True)
+    wording_version = Choice(tuple(DECLARATION_WORDINGS), "Version of the declaration that was shown.", required=True)
+    example: ClassVar = {"presence_code": "7HXK2MPQ", "declaration_accepted": True, "wording_version": WORDING}
+
+
+class Mandate(Shape):
+    mandate_id = Id()
+    kind = Text()
+    professional_id = Id()
+    name = Text("The professional's name; null while the directory cannot be asked.", allow_none=True)
+    profession = Choice(PROFESSIONS, allow_none=True)
+    establishment_id = Id(allow_none=True)
+    establishment_name = Text(allow_none=True)
+    starts_at = Moment()
+    read_until = Moment()
+    deposit_until = Moment()
+    ended_at = Moment(allow_none=True)
+
+
+class MandateOpened(Shape):
+    mandate_id = Id()
+    kind = Text()
+    starts_at = Moment()
+    read_until = Moment("24 hours after.")
+    deposit_until = Moment("Deposit-only until day 15.")
+    example: ClassVar = {
+        "mandate_id": ID,
+        "kind": "presence",
+        "starts_at": TIME,
+        "read_until": "2026-11-22T09:30:00.000000Z",
+        "deposit_until": "2026-12-06T09:30:00.000000Z",
+    }
+
+
+class Mandates(Shape):
+    mandates = Listed(Part(Mandate))
+    example: ClassVar = {
+        "mandates": [
+            {
+                **MandateOpened.example,
+                "professional_id": OTHER_ID,
+                "name": "MÜLLER Anne",
+                "profession": "physician",
+                "establishment_id": OTHER_ID,
+                "establishment_name": "Cabinet du Parc",
+                "ended_at": None,
+            }
+        ]
+    }
+
+
+# --- circle of trust ------------------------------------------------------------------------------------------------
+
+
+class CircleEntry(Shape):
+    comment = Text(minimum=0, maximum=500, allow_none=True)
+    example: ClassVar = {"comment": "Ma cardiologue"}
+
+
+class CircleMember(Shape):
+    professional_id = Id()
+    name = Text("Null while the directory cannot be asked.", allow_none=True)
+    profession = Choice(PROFESSIONS, allow_none=True)
+    since = Moment()
+    until = Moment(allow_none=True)
+    comment = Text(allow_none=True)
+
+
+class Circle(Shape):
+    members = Listed(Part(CircleMember))
+    example: ClassVar = {
+        "members": [
+            {
+                "professional_id": ID,
+                "name": "MÜLLER Anne",
+                "profession": "physician",
+                "since": TIME,
+                "until": None,
+                "comment": "Ma cardiologue",
+            }
+        ]
+    }
+
+
+# --- documents ------------------------------------------------------------------------------------------------------
+
+
+class Metadata(Shape):
+    """What is known of a document before its bytes."""
+
+    type = Text("Slug of the document type.", maximum=80, required=True)
+    title = Text(maximum=200, required=True)
+    act_date = Day("When the act took place.", allow_none=True)
+    language = Text("BCP 47, two letters.", minimum=2, maximum=2, allow_none=True)
+    example: ClassVar = {"type": "medical_report", "title": "Compte rendu du 20 novembre", "act_date": "2026-11-20"}
+
+
+class Document(Shape):
+    document_id = Id()
+    record_id = Id()
+    version_id = Id()
+    type = Text("Slug of the document type.")
+    category = Choice(CATEGORIES)
+    folder = Text()
+    title = Text()
+    act_date = Day(allow_none=True)
+    language = Text(allow_none=True)
+    author_id = Id("The professional who deposited it; null for the holder.", allow_none=True)
+    author_name = Text("Null while the directory cannot be asked.", allow_none=True)
+    author_profession = Choice(PROFESSIONS, allow_none=True)
+    holder_authored = Flag()
+    level = Choice(LEVELS)
+    media_type = Choice(tuple(MEDIA_TYPES))
+    size = Number("Bytes.")
+    deposited_at = Moment()
+    example: ClassVar[dict[str, Any]] = {
+        "document_id": ID,
+        "record_id": OTHER_ID,
+        "version_id": "01935d0e-4c3b-7d52-9a43-1f0c2b6a7e03",
+        "type": "medical_report",
+        "category": "care_reports",
+        "folder": "medical_data",
+        "title": "Compte rendu du 20 novembre",
+        "act_date": "2026-11-20",
+        "language": "fr",
+        "author_id": OTHER_ID,
+        "author_name": "MÜLLER Anne",
+        "author_profession": "physician",
+        "holder_authored": False,
+        "level": "standard",
+        "media_type": "application/pdf",
+        "size": 48213,
+        "deposited_at": TIME,
+    }
+
+
+class Version(Shape):
+    version_id = Id()
+    number = Number()
+    media_type = Choice(tuple(MEDIA_TYPES))
+    size = Number("Bytes.")
+    sha256 = Text("Of the bytes, hexadecimal.")
+    author_id = Id(allow_none=True)
+    created_at = Moment()
+
+
+class DocumentRead(Document):
+    versions = Listed(Part(Version), "Newest first.")
+    example: ClassVar[dict[str, Any]] = {
+        **Document.example,
+        "versions": [
+            {
+                "version_id": "01935d0e-4c3b-7d52-9a43-1f0c2b6a7e03",
+                "number": 1,
+                "media_type": "application/pdf",
+                "size": 48213,
+                "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                "author_id": OTHER_ID,
+                "created_at": TIME,
+            }
+        ],
+    }
+
+
+class Documents(Shape):
+    documents = Listed(Part(Document))
+    next_cursor = Text(allow_none=True)
+    example: ClassVar = {"documents": [Document.example], "next_cursor": None}
+
+
+class Deposited(Shape):
+    document_id = Id()
+    version_id = Id()
+    record_id = Id()
+    example: ClassVar = {
+        "document_id": ID,
+        "version_id": "01935d0e-4c3b-7d52-9a43-1f0c2b6a7e03",
+        "record_id": OTHER_ID,
+    }
+
+
+class Upload(Shape):
+    """Where the bytes go: `PUT /uploads/{upload_id}`."""
+
+    upload_id = Id()
+    expires_at = Moment()
+    max_size = Number("Bytes.")
+    example: ClassVar = {"upload_id": ID, "expires_at": TIME, "max_size": 2147483648}
+
+
+class Confidentiality(Shape):
+    level = Choice(LEVELS, required=True)
+    risk_accepted = Accepted("The risks of the change were read and accepted.", required=True)
+    example: ClassVar = {"level": "confidential", "risk_accepted": True}
+
+
+class ConfidentialitySet(Shape):
+    document_id = Id()
+    level = Choice(LEVELS)
+    example: ClassVar = {"document_id": ID, "level": "confidential"}
+
+
+class ContentQuery(Query):
+    version_id = Id("An older version; the newest when absent.")
+
+
+# --- access history -------------------------------------------------------------------------------------------------
+
+
+class Entry(Shape):
+    entry_id = Id()
+    at = Moment()
+    action = Text()
+    outcome = Choice(tuple(sorted(OUTCOMES)))
+    reason = Text("Code of the refusal.", allow_none=True)
+    capacity = Text(allow_none=True)
+    account_id = Id(allow_none=True)
+    patient_id = Id(allow_none=True)
+    professional_id = Id(allow_none=True)
+    name = Text("Of the person who acted; null for an agent and while the directory cannot be asked.", allow_none=True)
+    profession = Text(allow_none=True)
+    establishment_id = Id(allow_none=True)
+    establishment_name = Text(allow_none=True)
+    object_id = Id(allow_none=True)
+    object_type = Text(allow_none=True)
+    ground = Text(allow_none=True)
+    rule = Text(allow_none=True)
+    software = Text(allow_none=True)
+    request_id = Text(allow_none=True)
+    count = Number("How many objects one answer showed.", allow_none=True)
+
+
+class AccessHistory(Shape):
+    entries = Listed(Part(Entry), "Newest first.")
+    next_cursor = Text(allow_none=True)
+    example: ClassVar = {
+        "entries": [
+            {
+                "entry_id": ID,
+                "at": TIME,
+                "action": "document.opened",
+                "outcome": "allowed",
+                "reason": None,
+                "capacity": "professional",
+                "account_id": OTHER_ID,
+                "patient_id": None,
+                "professional_id": OTHER_ID,
+                "name": "MÜLLER Anne",
+                "profession": "physician",
+                "establishment_id": OTHER_ID,
+                "establishment_name": "Cabinet du Parc",
+                "object_id": ID,
+                "object_type": "document",
+                "ground": "presence",
+                "rule": "mandate/presence",
+                "software": "praxis/4.2",
+                "request_id": ID,
+                "count": None,
+            }
+        ],
+        "next_cursor": None,
+    }
+
+
+# --- subscriptions --------------------------------------------------------------------------------------------------
+
+
+class SubscriptionWanted(Shape):
+    establishment_id = Id("Whose professionals' rights decide what is told.", required=True)
+    event_types = Listed(Choice(FOREIGN_EVENT_TYPES), required=True, maximum=20)
+    example: ClassVar = {"establishment_id": ID, "event_types": ["lu.dsp.document.deposited.v1"]}
+
+
+class SubscriptionPage(Page):
+    establishment_id = Id("Only those of this establishment.")
+
+
+class Subscription(Shape):
+    subscription_id = Id()
+    establishment_id = Id()
+    event_types = Listed(Text())
+    queue = Text()
+    username = Text()
+    state = Text()
+    created_at = Moment()
+    ended_at = Moment(allow_none=True)
+
+
+class SubscriptionMade(Shape):
+    """The credential is shown this once."""
+
+    subscription_id = Id()
+    host = Text()
+    port = Number()
+    vhost = Text()
+    queue = Text()
+    username = Text()
+    password = Secret()
+    example: ClassVar = {
+        "subscription_id": ID,
+        "host": "127.0.0.1",
+        "port": 5672,
+        "vhost": "opendsp-subscribers",
+        "queue": "sub.k2v9…",
+        "username": "sub.k2v9…",
+        "password": "…",
+    }
+
+
+class Subscriptions(Shape):
+    subscriptions = Listed(Part(Subscription), "Newest first.")
+    next_cursor = Text(allow_none=True)
+    example: ClassVar = {
+        "subscriptions": [
+            {
+                "subscription_id": ID,
+                "establishment_id": OTHER_ID,
+                "event_types": ["lu.dsp.document.deposited.v1"],
+                "queue": "sub.k2v9…",
+                "username": "sub.k2v9…",
+                "state": "active",
+                "created_at": TIME,
+                "ended_at": None,
+            }
+        ],
+        "next_cursor": None,
+    }

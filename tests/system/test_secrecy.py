@@ -1,0 +1,74 @@
+"""After everything else: no log line of any process carries a person's datum or a secret used on the way."""
+
+from __future__ import annotations
+
+import json
+
+from tests.system.conftest import Village
+
+PROCESSES = (
+    "identity", "directory", "dossier", "documents", "audit", "notifications", "gateway", "broker_auth",
+)  # fmt: skip
+
+
+def test_no_log_line_carries_a_name_a_matricule_a_title_a_code_or_a_token(village: Village) -> None:
+    patient = village.patient()
+    doctor = village.professional("doctor a")
+    village.mandate(doctor, patient, code="WRQNG234", expect=403)
+    village.mandate(doctor, patient)
+    title = "Titre-reconnaissable-entre-tous"
+    from tests.builders import pdf
+
+    made = doctor.deposit(patient.ids["record_id"], pdf(title), type="medical_report", title=title)
+    patient.ask("GET", f"/documents/{made['document_id']}/content")
+    forbidden = village.personal_data | {title, "WRQNG234", village.agent.password}
+    for person in (patient, doctor, village.agent):
+        forbidden |= {person.tokens["access_token"], person.tokens["refresh_token"]}
+    for process in PROCESSES:
+        settings = village.platform.settings(process)
+        forbidden |= {s for s in (settings.broker_password, settings.s3_secret_key, settings.master_key,
+                                  settings.identity_key) if s}  # fmt: skip
+    for process in PROCESSES:
+        text = "\n".join(village.platform.log_lines(process))
+        assert text, f"{process} logged nothing"
+        found = [datum for datum in forbidden if datum and datum in text]
+        assert not found, f"{process} logged {len(found)} forbidden data, e.g. of length {len(found[0])}"
+
+
+def test_every_log_line_of_ours_is_one_json_object(village: Village) -> None:
+    for process in PROCESSES:
+        lines = [line for line in village.platform.log_lines(process) if line.strip()]
+        broken = []
+        for line in lines:
+            try:
+                json.loads(line)
+            except ValueError:
+                broken.append(line)
+        assert not broken, f"{process}: {len(broken)} lines are not JSON, e.g. {broken[0][:80]}"
+
+
+def test_one_request_id_runs_through_gateway_and_services(village: Village) -> None:
+    patient = village.patient()
+    answer = patient.raw("GET", "/records/00000000-0000-7000-8000-000000000000")
+    request_id = answer.json()["request_id"]
+    assert answer.headers["X-Request-Id"] == request_id
+    for process in ("gateway", "dossier"):
+        assert any(request_id in line for line in village.platform.log_lines(process)), process
+
+
+def test_nothing_of_a_body_lies_in_a_temporary_folder_or_in_clear_in_the_store(village: Village) -> None:
+    from tests.builders import pdf
+
+    patient, doctor = village.patient(), village.professional("doctor a")
+    village.mandate(doctor, patient)
+    marker = b"CLEAR-TEXT-MARKER-" * 8
+    body = pdf("Scellé", 3_000_000)
+    body = body.replace(b"stream\n", b"stream\n" + marker, 1)
+    doctor.deposit(patient.ids["record_id"], body, type="medical_report", title="Scellé")
+    searched = 0
+    for folder in (village.platform.state / "tmp", village.platform.state / "seaweed"):
+        for file in folder.rglob("*"):
+            if file.is_file():
+                searched += file.stat().st_size
+                assert marker not in file.read_bytes(), file.name
+    assert searched > len(body)
