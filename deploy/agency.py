@@ -56,7 +56,7 @@ def newcomer(town: Town, role: str, number: str | None = None, email: str | None
     tag = secrets.token_hex(3)
     family = f"{_random.choice(FAMILIES)}-{tag.translate(str.maketrans('0123456789', 'ghijklmnop')).capitalize()}"
     first = _random.choice(FIRST_NAMES)
-    address = email or f"{role}.{tag}@example.lu"
+    address = email or f"{role.replace(' ', '.')}.{tag}@example.lu"
     return Visitor(town, family, number or any_matricule(), address, ids={"family": family, "first": first})
 
 

@@ -63,9 +63,12 @@ def child_of(parent: str | None) -> str:
 @lru_cache(maxsize=512)
 def locale_of(accepted: str) -> str:
     """The best of our five languages for an Accept-Language header; French when it names none of them."""
-    # lu is what many programmes send for Luxembourgish
-    wanted = parse_accept_header(accepted[:200].replace("lu", "lb"), LanguageAccept)
-    return wanted.best_match(LOCALES, default="fr") or "fr"
+    for tag, quality in parse_accept_header(accepted[:200], LanguageAccept):
+        language = tag.lower().partition("-")[0]
+        language = "lb" if language == "lu" else language  # what many programmes send for Luxembourgish
+        if quality and language in LOCALES:
+            return language
+    return "fr"
 
 
 def address() -> str | None:
@@ -98,6 +101,8 @@ def with_idempotency_key() -> None:
     if not _KEY.fullmatch(key):
         raise InvalidInput(errors=[{"pointer": "/Idempotency-Key", "message": "idempotency_key"}])
     g.context = replace(g.context, idempotency_key=key)
+    if g.get("caller") is not None:
+        g.caller = replace(g.caller, context=g.context)
 
 
 # --- the person -----------------------------------------------------------------------------------------------------
@@ -119,10 +124,13 @@ class Keys:
         with self._lock:
             # forged key ids must not become a flood of questions
             if kid not in self._known and time.monotonic() - self._asked > _REFRESH_AFTER:
-                answer = ask_as("identity", "jwks", g.context.without_token())
-                self._known = {key["kid"]: key for key in answer["keys"]}
-                self._asked = time.monotonic()
+                self.remember(ask_as("identity", "jwks", g.context.without_token())["keys"])
         return self._known.get(kid)
+
+    def remember(self, keys: list[dict[str, Any]]) -> None:
+        """Keeps these public keys, and no others."""
+        self._known = {key["kid"]: key for key in keys}
+        self._asked = time.monotonic()
 
 
 _keys = Keys()

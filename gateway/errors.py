@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,7 @@ def problem(refusal: Refusal) -> Response:
     response.headers["Content-Language"] = context.locale if context else "fr"
     wait = refusal.detail.get("retry_after", RETRY_AFTER.get(code))
     if wait is not None:
-        response.headers["Retry-After"] = str(max(1, int(wait)))
+        response.headers["Retry-After"] = str(max(1, math.ceil(wait)))
     if STATUS[code] == 401:
         failed = has_request_context() and "Authorization" in request.headers
         response.headers["WWW-Authenticate"] = 'Bearer realm="opendsp"' + (', error="invalid_token"' if failed else "")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Event, Field, File, MultipartDecoder, NeedData, Preamble
+from werkzeug.sansio.multipart import Data, Event, Field, File, MultipartDecoder, NeedData, Preamble, State
 
 from gateway.errors import refused
 
@@ -111,6 +111,8 @@ class Deposit:
                 event = NeedData()
             if not isinstance(event, NeedData):
                 return event
+            if self._decoder.state is State.EPILOGUE:
+                raise refused("malformed_multipart")
             self._feed()
 
     def _feed(self) -> None:

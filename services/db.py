@@ -128,6 +128,7 @@ class Sessions:
         Refuses: SessionEnded.
         """
         with self._make.begin() as session:
+            session.info["context"] = who.context if who is not None else None  # emit() passes it on
             if isinstance(who, Caller) and session.execute(_ENDED, {"session_id": who.session_id}).first():
                 raise SessionEnded()
             yield session

@@ -99,6 +99,9 @@ class InProcess:
         self._house, self._service, self._asked_by = house, service, asked_by
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
+        if method.startswith("nameko"):
+            raise AttributeError(method)  # nameko looks for entrypoints on whatever a service holds
+
         def call(who: Any, **kwargs: Any) -> Any:
             target = getattr(self._house, self._service)
             bound = getattr(target, method)

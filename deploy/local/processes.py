@@ -83,7 +83,6 @@ def settings_of(layout: Layout, process: str) -> dict[str, Value]:
         }
     if process == GATEWAY:
         values |= {
-            "s3_endpoint": f"127.0.0.1:{ports['s3']}",
             "public_url": layout.public_url,
             "gateway_bind": f"127.0.0.1:{ports['gateway']}",
             "gateway_workers": 2,

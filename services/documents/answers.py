@@ -13,7 +13,6 @@ from services.documents import contract, rules, store
 from services.documents.contract import (
     CommittedDeposit,
     DocumentDeposited,
-    DocumentFacts,
     DocumentNotFound,
     Item,
     TypeNotDepositable,
@@ -142,12 +141,4 @@ def version(row: store.Row) -> Version:
     return {
         "version_id": row.each_id, "number": row.number, "media_type": row.each_media_type, "size": row.each_size,
         "sha256": bytes(row.sha256).hex(), "author_id": row.each_author_id, "created_at": rfc3339(row.created_at),
-    }  # fmt: skip
-
-
-def facts(row: store.Row) -> DocumentFacts:
-    """What a decision about a reader needs to know of a document."""
-    return {
-        "record_id": row.record_id, "document_id": row.document_id, "type": row.type, "category": row.category,
-        "level": row.level, "author_id": row.author_id,
     }  # fmt: skip

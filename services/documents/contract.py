@@ -233,14 +233,3 @@ class ChangedConfidentiality(TypedDict):
 
     document_id: str
     level: str
-
-
-class DocumentFacts(TypedDict):
-    """Answer of `document_facts`: what a decision about a reader needs to know of a document."""
-
-    record_id: str
-    document_id: str
-    type: str
-    category: str
-    level: str
-    author_id: str | None

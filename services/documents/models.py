@@ -126,5 +126,7 @@ opens = sa.Table(
     sa.Column("session_id", _Id, primary_key=True),
     sa.Column("version_id", _Id, sa.ForeignKey("versions.version_id"), primary_key=True),
     sa.Column("opened_at", _Moment, nullable=False),
+    # to the minute: reading on keeps an opening standing, without a write for every range
+    sa.Column("read_at", _Moment, nullable=False),
     sa.Index("ix_opens_opened_at", "opened_at"),
 )  # fmt: skip

@@ -37,6 +37,12 @@ UPLOAD_LIFETIME = timedelta(hours=24)
 OPEN_WINDOW = timedelta(minutes=15)
 """Reads of one version in one session within this time are one opening, with one trace [decisions, Traces]."""
 
+OPEN_NOTED = timedelta(minutes=1)
+"""How much older than its last read an opening may look: a write per minute, not per range."""
+
+OPEN_LONGEST = timedelta(days=1)
+"""However long somebody reads on, after this time it is another opening."""
+
 TITLE_LENGTH = 200
 EARLIEST_ACT = date(1900, 1, 1)
 _LANGUAGE = re.compile(r"[a-z]{2}")
@@ -163,6 +169,15 @@ def may_change_level(scope: Scope, facts: Facts) -> Grant | None:
         if _reaches(clause, facts) and facts.category in clause.read and facts.category in clause.deposit:
             return Grant(clause.ground, clause.rule)
     return None
+
+
+def reads_on(read_at: datetime | None, from_start: bool, at: datetime) -> bool:
+    """Whether a request joins an opening last read at `read_at`: a later range does, while no 15 minutes have passed.
+
+    So one download or one walk through a file is one opening, however long it takes; to begin at the first byte again
+    is to open again, 15 minutes after the last time.
+    """
+    return not from_start and read_at is not None and read_at > at - OPEN_WINDOW
 
 
 def ground_of_list(scope: Scope) -> Grant:

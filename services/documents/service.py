@@ -11,7 +11,6 @@ Every call asks dossier first, with no transaction open, and then works in one t
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from typing import Any
 
 import eventlet
@@ -19,7 +18,7 @@ from nameko.extensions import DependencyProvider
 from nameko.timer import timer
 from sqlalchemy.orm import Session
 
-from services.bus import Remote, Service, emit, rpc, rpc_system
+from services.bus import Remote, Service, emit, rpc
 from services.db import new_id, now, once, remember, rfc3339
 from services.documents import answers, contract, rules, store
 from services.documents.contract import (
@@ -27,8 +26,6 @@ from services.documents.contract import (
     CommittedDeposit,
     ConfidentialityChanged,
     Document,
-    DocumentFacts,
-    DocumentNotFound,
     DocumentPage,
     OpenedContent,
     PreparedDeposit,
@@ -43,7 +40,7 @@ from services.dossier.contract import AccessScope, RecordNotFound
 from services.refusals import InvalidInput, NotAllowed, Refusal, Unavailable
 from services.sealing import sealed_size
 from services.settings import load
-from services.tokens import Caller, Context
+from services.tokens import Caller
 
 SWEEP_EVERY = 600  # seconds
 SWEEP_BATCH = 200
@@ -268,9 +265,10 @@ class Documents(Service):
     ) -> OpenedContent | Refusal:  # fmt: skip
         """Gives the gateway what it needs to stream a version's bytes: a URL for its sealed bytes and their key.
 
-        version_id: None for the current one. from_start: false when the reader asks for a later range; such a request
-        joins the opening of its session without a further write, and begins one where none stands. An opening is one
-        (session, version) within 15 minutes and leaves exactly one trace, however many requests it is made of.
+        version_id: None for the current one. from_start: false when the reader asks for a later range or reads on; such
+        a request joins the opening of its session (last read within 15 minutes), and begins one where none stands.
+        From the start it begins one, if the last began 15 minutes ago. An opening leaves exactly one trace, however
+        many requests it is made of.
 
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign; InvalidInput (gateway_key)
         [RGD 5, RGD 8].
@@ -278,18 +276,17 @@ class Documents(Service):
         asked, record_id = self._find(document_id)
         scope = self._scope(caller, record_id)
         at = now()
-        since = at - rules.OPEN_WINDOW
         wanted = None if version_id is None else rules.canonical_id(version_id) or new_id()
         with self.db.transaction(caller) as session:
-            row = store.content(
-                session, scope, record_id or new_id(), asked or new_id(), wanted, caller.session_id, since
-            )
+            row = store.content(session, scope, record_id or new_id(), asked or new_id(), wanted, caller.session_id)
             if row is None or record_id is None:
                 return answers.refuse_document(session, caller, "document.opened", record_id, asked)
-            joins = row.is_open and not from_start
-            if not joins and store.open_version(session, caller.session_id, row.version_id, at, since):
+            opening = (session, caller.session_id, row.version_id, at)
+            if not rules.reads_on(row.read_at, from_start, at) and store.open_version(*opening, at - rules.OPEN_WINDOW):
                 grant = rules.may_read(scope, answers.facts_of(row))
                 answers.allow(session, caller, "document.opened", grant, record_id=record_id, object_id=asked)
+            elif row.read_at is not None and row.read_at <= at - rules.OPEN_NOTED:
+                store.note_reading(*opening)
             return {
                 "document_id": row.document_id,
                 "version_id": row.version_id,
@@ -339,19 +336,7 @@ class Documents(Service):
                 ))  # fmt: skip
             return {"document_id": row.document_id, "level": level}
 
-    # --- for the system -----------------------------------------------------------------------------------------------
-
-    @rpc_system("notifications")
-    def document_facts(self, context: Context, *, document_id: str) -> DocumentFacts:
-        """Gives what a decision about a reader needs to know of a document. No trace: nobody reads it.
-
-        Refuses: DocumentNotFound.
-        """
-        with self.db.transaction(context) as session:
-            row = store.facts(session, rules.canonical_id(document_id) or new_id())
-        if row is None:
-            raise DocumentNotFound()
-        return answers.facts(row)
+    # --- sweeping -----------------------------------------------------------------------------------------------------
 
     @timer(interval=SWEEP_EVERY)
     def sweep_orphans(self) -> None:
@@ -369,7 +354,7 @@ class Documents(Service):
                 store.forget_attempt(session, version_id)
         with self.db.transaction() as session:
             store.forget_uploads(session, at - rules.UPLOAD_LIFETIME)
-            store.forget_opens(session, at - timedelta(days=1))
+            store.forget_opens(session, at - rules.OPEN_LONGEST)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 

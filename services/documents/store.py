@@ -92,27 +92,21 @@ def history(session: Session, scope: Scope, record_id: str, document_id: str) ->
 
 
 def content(
-    session: Session, scope: Scope, record_id: str, document_id: str, version_id: str | None, session_id: str,
-    since: datetime,
-) -> Row | None:  # fmt: skip
-    """One version of a visible document with its wrapped keys, and whether this session opened it after `since`."""
+    session: Session, scope: Scope, record_id: str, document_id: str, version_id: str | None, session_id: str
+) -> Row | None:
+    """One version of a visible document with its wrapped keys, and when this session last read it (`read_at`)."""
     wanted = documents.c.current_version_id if version_id is None else sa.literal(version_id, sa.Uuid(as_uuid=False))
     joined = (
         documents.join(versions, versions.c.document_id == documents.c.document_id)
         .join(record_keys, record_keys.c.record_id == documents.c.record_id)
-        .outerjoin(
-            opens,
-            (opens.c.version_id == versions.c.version_id)
-            & (opens.c.session_id == session_id)
-            & (opens.c.opened_at > since),
-        )
+        .outerjoin(opens, (opens.c.version_id == versions.c.version_id) & (opens.c.session_id == session_id))
     )
     return session.execute(
         sa.select(
             documents.c.document_id, documents.c.type, documents.c.category, documents.c.folder, documents.c.level,
             documents.c.author_id, documents.c.patient_blocked_at, versions.c.version_id, versions.c.store_version,
             versions.c.media_type, versions.c.size, versions.c.sha256, versions.c.wrapped_key, versions.c.created_at,
-            record_keys.c.wrapped_key.label("wrapped_record_key"), opens.c.opened_at.is_not(None).label("is_open"),
+            record_keys.c.wrapped_key.label("wrapped_record_key"), opens.c.read_at,
         )
         .select_from(joined)
         .where(documents.c.document_id == document_id, versions.c.version_id == wanted, visible(scope, record_id))
@@ -124,21 +118,20 @@ def open_version(session: Session, session_id: str, version_id: str, at: datetim
 
     The row's key decides between simultaneous readers: exactly one of them begins it.
     """
-    fresh = insert(opens).values(session_id=session_id, version_id=version_id, opened_at=at)
+    fresh = insert(opens).values(session_id=session_id, version_id=version_id, opened_at=at, read_at=at)
     begun = fresh.on_conflict_do_update(
-        index_elements=["session_id", "version_id"], set_={"opened_at": at}, where=opens.c.opened_at <= since
+        index_elements=["session_id", "version_id"],
+        set_={"opened_at": at, "read_at": at},
+        where=opens.c.opened_at <= since,
     ).returning(opens.c.version_id)
     return session.execute(begun).first() is not None
 
 
-def facts(session: Session, document_id: str) -> Row | None:
-    """What a decision needs to know of a document, whoever asks."""
-    return session.execute(
-        sa.select(
-            documents.c.record_id, documents.c.document_id, documents.c.type, documents.c.category,
-            documents.c.level, documents.c.author_id,
-        ).where(documents.c.document_id == document_id)
-    ).first()  # fmt: skip
+def note_reading(session: Session, session_id: str, version_id: str, at: datetime) -> None:
+    """Notes that an opening is still read."""
+    session.execute(
+        sa.update(opens).where(opens.c.session_id == session_id, opens.c.version_id == version_id).values(read_at=at)
+    )
 
 
 # --- levels -----------------------------------------------------------------------------------------------------------

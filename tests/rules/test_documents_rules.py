@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -125,6 +125,25 @@ def test_a_clause_for_some_folders_lets_nothing_else_through() -> None:
     narrow = scope(clause("responsibility", "prescriptions", folders="prescription"))
     assert rules.may_read(narrow, facts("prescriptions", folder="prescription")) is not None
     assert rules.may_read(narrow, facts("prescriptions", folder="medical_data")) is None
+
+
+# --- openings ---------------------------------------------------------------------------------------------------------
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "from_start", "joins"),
+    [(0, False, True), (14.9, False, True), (15, False, False), (0, True, False), (14.9, True, False)],
+)
+def test_a_later_range_joins_an_opening_read_within_fifteen_minutes(
+    minutes: float, from_start: bool, joins: bool
+) -> None:
+    assert rules.reads_on(NOON - timedelta(minutes=minutes), from_start, NOON) == joins
+
+
+def test_without_an_opening_there_is_nothing_to_join() -> None:
+    assert not rules.reads_on(None, False, NOON)
 
 
 # --- depositing -------------------------------------------------------------------------------------------------------

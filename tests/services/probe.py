@@ -80,7 +80,6 @@ class Probe(Service):
     @rpc_public
     def poke(self, context: Context, *, thing_id: str, mood: str, times: int = 1) -> list[str]:
         with self.db.transaction(context) as session:
-            session.info["context"] = context
             return [emit(session, Poked(thing_id=thing_id, mood=mood)) for _ in range(times)]
 
     @rpc

@@ -15,7 +15,6 @@ from services import sealing
 from services.db import new_id
 from services.documents import contract, models
 from services.documents.contract import (
-    DocumentNotFound,
     MediaTypeNotAllowed,
     TypeNotDepositable,
     UploadEmpty,
@@ -26,7 +25,7 @@ from services.documents.contract import (
 )
 from services.documents.ports.blobs import Blobs
 from services.dossier.contract import RecordNotFound
-from services.refusals import InvalidInput, KeyReused, NotAllowed, Refusal, SessionEnded, Unavailable
+from services.refusals import InvalidInput, KeyReused, Refusal, SessionEnded, Unavailable
 from services.settings import Settings
 from tests.builders import caller, context, pdf, png
 from tests.services.ward import HTTP, Ward, at_once
@@ -369,28 +368,6 @@ def test_an_ended_session_deposits_and_reads_nothing(ward: Ward) -> None:
         with pytest.raises(SessionEnded):
             refused()
     assert len(ward.traces()) == 1
-
-
-# --- for the system ---------------------------------------------------------------------------------------------------
-
-
-def test_notifications_asks_for_the_facts_of_a_document(ward: Ward) -> None:
-    doctor = ward.present()
-    document_id = ward.deposit(doctor)
-    facts = ward.house.ask("documents", "document_facts", context(), process="notifications", document_id=document_id)
-    assert facts == {
-        "record_id": ward.record_id, "document_id": document_id, "type": "medical_report", "category": "care_reports",
-        "level": "standard", "author_id": doctor.professional_id,
-    }  # fmt: skip
-    for unknown in (new_id(), "x"):
-        with pytest.raises(DocumentNotFound):
-            ward.house.ask("documents", "document_facts", context(), process="notifications", document_id=unknown)
-
-
-@pytest.mark.parametrize("process", ["gateway", "audit", "identity", "operator"])
-def test_nobody_else_asks_for_the_facts_of_a_document(ward: Ward, process: str) -> None:
-    with pytest.raises(NotAllowed):
-        ward.house.ask("documents", "document_facts", context(), process=process, document_id=new_id())
 
 
 # --- sweeping ---------------------------------------------------------------------------------------------------------

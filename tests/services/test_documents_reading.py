@@ -149,16 +149,47 @@ def test_another_session_and_another_version_are_openings_of_their_own(ward: War
 
 
 @pytest.mark.parametrize("from_start", [True, False])
-def test_after_fifteen_minutes_reading_on_is_another_opening(ward: Ward, from_start: bool) -> None:
+def test_after_fifteen_minutes_without_reading_it_is_another_opening(ward: Ward, from_start: bool) -> None:
     doctor = ward.present()
     document_id = ward.deposit(doctor)
     ward.open(doctor, document_id)
-    ward.sql("update opens set opened_at = opened_at - interval '14 minutes 50 seconds'")
-    ward.open(doctor, document_id, from_start=from_start)
-    assert len(ward.traces("document.opened")) == 1
-    ward.sql("update opens set opened_at = opened_at - interval '15 seconds'")
+    minutes_pass(ward, 15.1)
     ward.open(doctor, document_id, from_start=from_start)
     assert len(ward.traces("document.opened")) == 2
+
+
+def test_to_begin_again_after_fifteen_minutes_is_another_opening(ward: Ward) -> None:
+    doctor = ward.present()
+    document_id = ward.deposit(doctor)
+    for expected in (1, 1, 2):
+        ward.open(doctor, document_id)
+        assert len(ward.traces("document.opened")) == expected
+        minutes_pass(ward, 8)
+
+
+def test_to_read_on_is_the_same_opening_however_long_it_takes(ward: Ward) -> None:
+    doctor = ward.present()
+    document_id = ward.deposit(doctor)
+    ward.open(doctor, document_id)
+    for _ in range(5):
+        minutes_pass(ward, 14)
+        ward.open(doctor, document_id, from_start=False)
+    assert len(ward.traces("document.opened")) == 1
+
+
+def test_after_a_day_reading_on_is_another_opening(ward: Ward) -> None:
+    doctor = ward.present()
+    document_id = ward.deposit(doctor)
+    ward.open(doctor, document_id)
+    ward.sql("update opens set opened_at = opened_at - interval '25 hours'")
+    ward.house.documents.sweep_orphans()
+    ward.open(doctor, document_id, from_start=False)
+    assert len(ward.traces("document.opened")) == 2
+
+
+def minutes_pass(ward: Ward, minutes: float) -> None:
+    ward.sql("update opens set opened_at = opened_at - :m * interval '1 minute',"
+             " read_at = read_at - :m * interval '1 minute'", m=minutes)  # fmt: skip
 
 
 def test_simultaneous_requests_of_a_session_are_one_opening(ward: Ward) -> None:

@@ -123,7 +123,7 @@ def test_reading_opening_and_changing_one_document_follow_the_same_rule(
             asked = (session, scope, RECORD, row["document_id"])
             answers = (
                 bool(store.history(*asked)),
-                store.content(*asked, None, new_id(), BEGINNING) is not None,
+                store.content(*asked, None, new_id()) is not None,
                 store.lock_document(*asked) is not None,
             )
             assert answers == (allowed(scope, row),) * 3

@@ -34,7 +34,7 @@ from deploy.local import mailbox, processes
 from deploy.local.stack import Stack
 from services.bus import Received
 from services.db import new_id, now, plumbing, rfc3339
-from services.directory.contract import ProfessionalUpdated
+from services.directory.contract import PersonNotFound, ProfessionalUpdated
 from services.documents.contract import ConfidentialityChanged, DocumentDeposited
 from services.dossier.contract import DECLARATION_WORDINGS, RecordFirstAccessedBy, RecordOpened
 from services.identity.contract import (
@@ -89,6 +89,7 @@ class Office:
         self.letters = Path(settings.letters_folder)
         house.identity.__dict__["key"] = IdentityKey(bytes(range(32)))
         self.service = house.notifications
+        self.app: BrokerAuth = create_app.__wrapped__(settings)
         self.go_out(settings)
 
     def go_out(self, settings: Settings) -> None:
@@ -114,9 +115,17 @@ class Office:
             raise KeyboardInterrupt
 
     def _handle(self, session: Any, source: str, data: Any, event_id: str) -> None:
+        self._call(self.service, session, source, data, event_id)
+
+    def tell_dossier(self, source: str, data: Any) -> None:
+        """One event reaches its handler in dossier."""
+        with self.house.sessions["dossier"].transaction() as session:
+            self._call(self.house.dossier, session, source, data, new_id())
+
+    @staticmethod
+    def _call(service: Any, session: Any, source: str, data: Any, event_id: str) -> None:
         event = Received(event_id, source, data.type, rfc3339(now()), None, None, data, context(source))
-        handler = "on_" + data.type.removesuffix(".v1")
-        getattr(self.service, handler)(session, event)
+        getattr(service, "on_" + data.type.removesuffix(".v1"))(session, event)
 
     # people
 
@@ -181,20 +190,23 @@ class Office:
         """A physician of the establishment, in the record's circle of trust."""
         who = caller("professional", establishment_id=establishment_id)
         told = ProfessionalUpdated(who.professional_id or "", "physician", "valid", [establishment_id], 1)
-        event = Received(new_id(), "directory", told.type, rfc3339(now()), None, None, told, context("directory"))
-        with self.house.sessions["dossier"].transaction() as session:
-            self.house.dossier.on_professional_updated(session, event)
+        self.tell_dossier("directory", told)
         self.house.ask("dossier", "add_to_circle", holder, record_id=record_id, professional_id=who.professional_id)
         return who
 
     def active_record(self) -> tuple[str, Caller]:
+        """(record id, holder) of a record that its holder has activated."""
         holder = caller("patient")
         record_id = self.record(holder.patient_id or "")
-        told = AccountActivated(new_id(), "patient", holder.patient_id, None)
-        event = Received(new_id(), "identity", told.type, rfc3339(now()), None, None, told, context("identity"))
-        with self.house.sessions["dossier"].transaction() as session:
-            self.house.dossier.on_account_activated(session, event)
+        self.tell_dossier("identity", AccountActivated(new_id(), "patient", holder.patient_id, None))
         return record_id, holder
+
+    def record_with_reader(self) -> tuple[str, str]:
+        """(record id, establishment id): a physician of the establishment is in the record's circle of trust."""
+        record_id, holder = self.active_record()
+        establishment_id = self.establishment()
+        self.reader(establishment_id, record_id, holder)
+        return record_id, establishment_id
 
     def broker(self) -> pika.BlockingConnection:
         """As notifications itself, to look into queues."""
@@ -213,23 +225,44 @@ class Office:
                 return None
 
 
+@pytest.fixture(scope="module")
+def house(database: Callable[[str], str]) -> Iterator[Town]:
+    """One house for the whole file: what the other services know from earlier tests does not matter here."""
+    made = Town(database, services=("identity", "directory", "dossier", "notifications"))
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def office(infra: Stack, database: Callable[[str], str], tmp_path: Path) -> Iterator[Office]:
-    settings = replace(
-        processes.load_settings(infra.layout, "notifications"),
-        letters_folder=str(tmp_path / "letters"), database_url=database("notifications"),
-    )  # fmt: skip
-
-    def databases(service: str) -> str:
-        return settings.database_url if service == "notifications" else database(service)
-
-    house = Town(databases, services=("identity", "directory", "dossier", "notifications"))
-    made = Office(house, settings, infra.layout.mail)
+def office(house: Town, infra: Stack, tmp_path: Path) -> Iterator[Office]:
+    """Notifications as new, with the broker of the stack asking this database about foreign systems."""
+    _empty(house)
     for file in (infra.layout.mail / "new").glob("*"):
         file.unlink()
+    url = house.sessions["notifications"].engine.url.render_as_string(hide_password=False)
+    settings = replace(
+        processes.load_settings(infra.layout, "notifications"),
+        letters_folder=str(tmp_path / "letters"), database_url=url,
+    )  # fmt: skip
+    made = Office(house, settings, infra.layout.mail)
+    server = make_server("127.0.0.1", infra.layout.ports["broker_auth"], made.app, handler_class=_Silent)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     yield made
+    server.shutdown()
+    server.server_close()
     made.service.outside.subscribers.close()
-    house.close()
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """The test's output stays readable."""
+
+
+def _empty(house: Town) -> None:
+    for name, sessions in house.sessions.items():
+        ours = models.metadata.tables if name == "notifications" else ()
+        with sessions.transaction() as session:
+            session.execute(sa.text(f"truncate {', '.join(['outbox', *ours])} cascade"))
 
 
 def a_deposit(record_id: str, author_id: str | None = None, **changes: Any) -> DocumentDeposited:
@@ -282,7 +315,8 @@ def test_the_letter_of_a_new_record_activates_the_account_and_opens_a_mandate(of
     assert "Zoé" in text and "ŠIMKOVÁ" in text.upper() and HOME["line"] in text
     assert matricule not in text.replace(" ", "")
     assert office.start(matricule, activation_code(text))["subject_kind"] == "patient"
-    doctor = office.reader(office.establishment(), *_active(office, record_id, patient_id))
+    office.tell_dossier("identity", AccountActivated(new_id(), "patient", patient_id, None))
+    doctor = office.reader(office.establishment(), record_id, caller("patient", patient_id=patient_id))
     mandate = office.house.ask(
         "dossier", "open_mandate", doctor, record_id=record_id, presence_code=code("Code de présence : ", text),
         declaration_accepted=True, wording_version=next(iter(DECLARATION_WORDINGS)),
@@ -290,14 +324,6 @@ def test_the_letter_of_a_new_record_activates_the_account_and_opens_a_mandate(of
     assert mandate["kind"] == "presence"
     [row] = office.rows(Letter)
     assert (row.recipient_kind, row.recipient_id, row.record_id) == ("patient", patient_id, record_id)
-
-
-def _active(office: Office, record_id: str, patient_id: str) -> tuple[str, Caller]:
-    told = AccountActivated(new_id(), "patient", patient_id, None)
-    event = Received(new_id(), "identity", told.type, rfc3339(now()), None, None, told, context("identity"))
-    with office.house.sessions["dossier"].transaction() as session:
-        office.house.dossier.on_account_activated(session, event)
-    return record_id, caller("patient", patient_id=patient_id)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -366,10 +392,9 @@ def test_an_invited_agents_letter_is_handed_over_in_person(office: Office) -> No
     assert office.start(number, activation_code(text))["subject_kind"] == "agent"
 
 
-def test_no_letter_while_a_part_is_away_and_no_row_either(office: Office) -> None:
-    opened = RecordOpened(new_id(), new_id())  # the directory knows nobody by this id
-    with pytest.raises(Exception, match="person_not_found"):
-        office.happen("dossier", opened)
+def test_somebody_the_directory_does_not_know_gets_no_letter(office: Office) -> None:
+    with pytest.raises(PersonNotFound):
+        office.happen("dossier", RecordOpened(new_id(), new_id()))
     assert office.printed() == [] and office.rows(Letter) == []
 
 
@@ -643,7 +668,7 @@ def test_a_deposit_goes_out_to_the_establishment_whose_physician_may_read_it_and
         near, DOCUMENT_CONFIDENTIALITY_CHANGED)  # fmt: skip
     deposit = a_deposit(record_id)
     event_id = office.happen("documents", deposit)
-    [(body, properties)] = drain(office, hearing["queue"])
+    [(body, properties)] = drain(hearing)
     told = json.loads(body)
     assert (told["id"], told["type"], told["subject"]) == (event_id, DOCUMENT_DEPOSITED, record_id)
     assert told["data"] == {
@@ -659,18 +684,14 @@ def test_a_deposit_goes_out_to_the_establishment_whose_physician_may_read_it_and
 
 @pytest.mark.parametrize(("level", "heard"), [("standard", 1), ("confidential", 1), ("private", 0)])
 def test_the_level_decides_what_the_circle_hears_of(office: Office, level: str, heard: int) -> None:
-    record_id, holder = office.active_record()
-    near = office.establishment()
-    office.reader(near, record_id, holder)
+    record_id, near = office.record_with_reader()
     given = office.subscribe(near)
     office.happen("documents", a_deposit(record_id, level=level))
     assert office.depth(given["queue"]) == heard
 
 
 def test_a_redelivered_deposit_goes_out_once(office: Office) -> None:
-    record_id, holder = office.active_record()
-    near = office.establishment()
-    office.reader(near, record_id, holder)
+    record_id, near = office.record_with_reader()
     given, deposit = office.subscribe(near), a_deposit(record_id)
     event_id = office.happen("documents", deposit)
     office.happen("documents", deposit, event_id)
@@ -678,25 +699,21 @@ def test_a_redelivered_deposit_goes_out_once(office: Office) -> None:
 
 
 def test_killed_between_confirm_and_commit_it_goes_out_twice_under_one_id(office: Office) -> None:
-    record_id, holder = office.active_record()
-    near = office.establishment()
-    office.reader(near, record_id, holder)
+    record_id, near = office.record_with_reader()
     given, deposit, event_id = office.subscribe(near), a_deposit(record_id), new_id()
     office.happen_and_die("documents", deposit, event_id)
     office.happen("documents", deposit, event_id)
-    one, other = drain(office, given["queue"])
+    one, other = drain(given)
     assert one[0] == other[0] and json.loads(one[0])["id"] == event_id
 
 
 def test_a_new_level_is_told_to_those_who_still_read_and_to_nobody_else(office: Office) -> None:
-    record_id, holder = office.active_record()
-    near = office.establishment()
-    office.reader(near, record_id, holder)
+    record_id, near = office.record_with_reader()
     given, deposit = office.subscribe(near, DOCUMENT_CONFIDENTIALITY_CHANGED), a_deposit(record_id)
     office.happen("documents", deposit)
     office.happen("documents", levelled(deposit, "confidential"))
     office.happen("documents", levelled(deposit, "private"))
-    [(body, _)] = drain(office, given["queue"])
+    [(body, _)] = drain(given)
     assert json.loads(body)["data"]["level"] == "confidential"
     [document] = office.rows(Document)
     assert document.level == "private"
@@ -723,9 +740,7 @@ def test_a_level_that_overtakes_its_deposit_is_tried_again(office: Office) -> No
 
 
 def test_with_the_broker_away_events_wait_and_go_out_in_order(office: Office) -> None:
-    record_id, holder = office.active_record()
-    near = office.establishment()
-    office.reader(near, record_id, holder)
+    record_id, near = office.record_with_reader()
     given = office.subscribe(near)
     office.go_out(replace(office.settings, subscriber_broker_port=_free_port()))
     sent = [office.happen("documents", a_deposit(record_id)) for _ in range(3)]
@@ -736,7 +751,7 @@ def test_with_the_broker_away_events_wait_and_go_out_in_order(office: Office) ->
     sent.append(office.happen("documents", a_deposit(record_id)))
     assert office.depth(given["queue"]) == 0
     office.service.send_waiting()
-    bodies = [json.loads(body) for body, _ in drain(office, given["queue"])]
+    bodies = [json.loads(body) for body, _ in drain(given)]
     assert [body["id"] for body in bodies] == sent
     assert {row.state for row in office.rows(Delivery)} == {"published"}
 
@@ -757,9 +772,7 @@ def test_what_waited_is_withheld_when_the_ground_is_gone_by_then(office: Office)
 
 
 def test_a_full_queue_holds_up_nobody_else(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    record_id, holder = office.active_record()
-    near = office.establishment()
-    office.reader(near, record_id, holder)
+    record_id, near = office.record_with_reader()
     # As the broker refuses a message to a queue that has reached its length.
     monkeypatch.setattr(
         "services.notifications.ports.subscriber_broker.queue_arguments",
@@ -777,16 +790,14 @@ def test_a_full_queue_holds_up_nobody_else(office: Office, monkeypatch: pytest.M
     seen = []
     deadline = time.monotonic() + 30
     while len(seen) < 20 and time.monotonic() < deadline:
-        seen += [json.loads(body)["id"] for body, _ in drain(office, full["queue"])]
+        seen += [json.loads(body)["id"] for body, _ in drain(full)]
         office.service.send_waiting()
-    healthy = [json.loads(body)["id"] for body, _ in drain(office, well["queue"])]
+    healthy = [json.loads(body)["id"] for body, _ in drain(well)]
     assert seen == healthy
 
 
 def test_a_queue_that_went_missing_is_declared_anew(office: Office) -> None:
-    record_id, holder = office.active_record()
-    near = office.establishment()
-    office.reader(near, record_id, holder)
+    record_id, near = office.record_with_reader()
     given = office.subscribe(near)
     with office.broker() as connection:
         connection.channel().queue_delete(given["queue"])
@@ -795,28 +806,24 @@ def test_a_queue_that_went_missing_is_declared_anew(office: Office) -> None:
 
 
 def test_an_ended_subscription_gets_nothing_any_more(office: Office) -> None:
-    record_id, holder = office.active_record()
-    near = office.establishment()
-    office.reader(near, record_id, holder)
+    record_id, near = office.record_with_reader()
     given = office.subscribe(near)
     office.house.ask("notifications", "end_subscription", AGENT, subscription_id=given["subscription_id"])
     office.happen("documents", a_deposit(record_id))
     assert office.rows(Delivery) == [] and office.depth(given["queue"]) is None
 
 
-def drain(office: Office, queue: str) -> list[tuple[bytes, Any]]:
-    """Takes everything out of a queue."""
+def drain(given: dict[str, Any]) -> list[tuple[bytes, Any]]:
+    """Takes everything out of a subscriber's queue, as the subscriber."""
     taken = []
-    with office.broker() as connection:
+    with log_in(given) as connection:
         channel = connection.channel()
-        login_may_read = channel.queue_declare(queue, passive=True).method.message_count
-        for _ in range(login_may_read):
-            method, properties, body = channel.basic_get(queue)
+        while True:
+            method, properties, body = channel.basic_get(given["queue"])
             if method is None:
-                break
+                return taken
             channel.basic_ack(method.delivery_tag)
             taken.append((body, properties))
-    return taken
 
 
 # --- the broker asks --------------------------------------------------------------------------------------------------
@@ -837,40 +844,35 @@ def asked(app: BrokerAuth, path: str, how: str = "POST", **fields: str) -> str:
     return body.decode()
 
 
-@pytest.fixture
-def app(office: Office) -> BrokerAuth:
-    return create_app.__wrapped__(office.settings)
-
-
 @pytest.mark.parametrize("how", ["POST", "GET"])
 def test_the_credential_of_an_active_subscription_lets_in_and_no_other_does(
-    office: Office, app: BrokerAuth, how: str
+    office: Office, how: str
 ) -> None:
     one, other = office.subscribe(), office.subscribe()
-    assert asked(app, "/user", how, username=one["username"], password=one["password"]) == "allow"
+    assert asked(office.app, "/user", how, username=one["username"], password=one["password"]) == "allow"
     for username, password in (
         (one["username"], other["password"]), (one["username"], ""), (one["username"], one["password"] + "x"),
         ("foreign-nobody", one["password"]), ("", ""), ("notifications", one["password"]),
         (one["username"].upper(), one["password"]), (one["queue"], one["password"]),
     ):  # fmt: skip
-        assert asked(app, "/user", how, username=username, password=password) == "deny"
+        assert asked(office.app, "/user", how, username=username, password=password) == "deny"
 
 
-def test_a_subscriber_may_consume_its_own_queue_and_nothing_else(office: Office, app: BrokerAuth) -> None:
+def test_a_subscriber_may_consume_its_own_queue_and_nothing_else(office: Office) -> None:
     one, other = office.subscribe(), office.subscribe()
     mine = {"username": one["username"], "vhost": VHOST}
     own = {**mine, "resource": "queue", "name": one["queue"], "permission": "read"}
-    assert asked(app, "/vhost", **mine, ip="127.0.0.1") == "allow"
-    assert asked(app, "/resource", **own) == "allow"
+    assert asked(office.app, "/vhost", **mine, ip="127.0.0.1") == "allow"
+    assert asked(office.app, "/resource", **own) == "allow"
     for changes in (
         {"permission": "write"}, {"permission": "configure"}, {"name": other["queue"]}, {"name": "subscriptions"},
         {"resource": "exchange"}, {"resource": "topic"}, {"vhost": "opendsp"}, {"username": other["username"]},
         {"username": "foreign-nobody"}, {"name": ""},
     ):  # fmt: skip
-        assert asked(app, "/resource", **{**own, **changes}) == "deny", changes
-    assert asked(app, "/vhost", username=one["username"], vhost="opendsp") == "deny"
-    assert asked(app, "/vhost", username="foreign-nobody", vhost=VHOST) == "deny"
-    assert asked(app, "/topic", **own, routing_key="x") == "deny"
+        assert asked(office.app, "/resource", **{**own, **changes}) == "deny", changes
+    assert asked(office.app, "/vhost", username=one["username"], vhost="opendsp") == "deny"
+    assert asked(office.app, "/vhost", username="foreign-nobody", vhost=VHOST) == "deny"
+    assert asked(office.app, "/topic", **own, routing_key="x") == "deny"
 
 
 @pytest.mark.parametrize(
@@ -879,27 +881,27 @@ def test_a_subscriber_may_consume_its_own_queue_and_nothing_else(office: Office,
      ("/resource", {"username": "a", "vhost": VHOST}), ("/user", {"username": "a\0b", "password": "x"}),
      ("/user", {"username": "a", "password": "x" * 20000})],
 )  # fmt: skip
-def test_an_unclear_question_is_denied(app: BrokerAuth, path: str, fields: dict[str, str]) -> None:
-    assert asked(app, path, **fields) == "deny"
+def test_an_unclear_question_is_denied(office: Office, path: str, fields: dict[str, str]) -> None:
+    assert asked(office.app, path, **fields) == "deny"
 
 
-def test_a_doubled_field_is_denied(office: Office, app: BrokerAuth) -> None:
+def test_a_doubled_field_is_denied(office: Office) -> None:
     given = office.subscribe()
     text = f"username=x&username={given['username']}&password={given['password']}"
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/user", "CONTENT_LENGTH": str(len(text)),
                "wsgi.input": io.BytesIO(text.encode())}  # fmt: skip
-    assert b"".join(app(environ, lambda *_: None)) == b"deny"
+    assert b"".join(office.app(environ, lambda *_: None)) == b"deny"
 
 
-def test_an_ended_subscription_is_denied_at_once(office: Office, app: BrokerAuth) -> None:
+def test_an_ended_subscription_is_denied_at_once(office: Office) -> None:
     given = office.subscribe()
     login = {"username": given["username"], "password": given["password"]}
-    assert asked(app, "/user", **login) == "allow"
+    assert asked(office.app, "/user", **login) == "allow"
     office.house.ask("notifications", "end_subscription", AGENT, subscription_id=given["subscription_id"])
-    assert asked(app, "/user", **login) == "deny"
-    assert asked(app, "/vhost", username=given["username"], vhost=VHOST) == "deny"
-    assert asked(app, "/resource", username=given["username"], vhost=VHOST, resource="queue", name=given["queue"],
-                 permission="read") == "deny"  # fmt: skip
+    assert asked(office.app, "/user", **login) == "deny"
+    assert asked(office.app, "/vhost", username=given["username"], vhost=VHOST) == "deny"
+    own = {"resource": "queue", "name": given["queue"], "permission": "read"}
+    assert asked(office.app, "/resource", username=given["username"], vhost=VHOST, **own) == "deny"
 
 
 def test_with_its_database_away_everything_is_denied(office: Office) -> None:
@@ -911,28 +913,13 @@ def test_with_its_database_away_everything_is_denied(office: Office) -> None:
     assert asked(blind, "/user", username=given["username"], password=given["password"]) == "deny"
 
 
-def test_questions_are_not_logged(office: Office, app: BrokerAuth, caplog: pytest.LogCaptureFixture) -> None:
-    asked(app, "/user", username="foreign-somebody", password="a-secret", vhost="\0")
-    asked(app, "/nowhere", password="a-secret")
+def test_questions_are_not_logged(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    asked(office.app, "/user", username="foreign-somebody", password="a-secret", vhost="\0")
+    asked(office.app, "/nowhere", password="a-secret")
     assert "a-secret" not in caplog.text and "foreign-somebody" not in caplog.text
 
 
 # --- a foreign system, from log-in to revocation ----------------------------------------------------------------------
-
-
-class _Silent(WSGIRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """The test's output stays readable."""
-
-
-@pytest.fixture
-def asking_broker(infra: Stack, app: BrokerAuth) -> Iterator[None]:
-    """The broker of the stack gets its answers about foreign systems from this test's database."""
-    server = make_server("127.0.0.1", infra.layout.ports["broker_auth"], app, handler_class=_Silent)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield
-    server.shutdown()
-    server.server_close()
 
 
 def log_in(given: dict[str, Any], **changes: Any) -> pika.BlockingConnection:
@@ -942,7 +929,7 @@ def log_in(given: dict[str, Any], **changes: Any) -> pika.BlockingConnection:
     ))  # fmt: skip
 
 
-def test_a_foreign_system_reaches_its_own_queue_and_nothing_else(office: Office, asking_broker: None) -> None:
+def test_a_foreign_system_reaches_its_own_queue_and_nothing_else(office: Office) -> None:
     one, other = office.subscribe(), office.subscribe()
     with log_in(one) as connection:
         assert connection.channel().basic_get(one["queue"])[0] is None
@@ -965,11 +952,9 @@ def test_a_foreign_system_reaches_its_own_queue_and_nothing_else(office: Office,
 
 
 def test_the_reference_subscriber_receives_once_resumes_and_ends_with_its_subscription(
-    office: Office, asking_broker: None, tmp_path: Path
+    office: Office, tmp_path: Path
 ) -> None:
-    record_id, holder = office.active_record()
-    near = office.establishment()
-    office.reader(near, record_id, holder)
+    record_id, near = office.record_with_reader()
     given = office.subscribe(near)
     secret = tmp_path / "password"
     secret.write_text(given["password"] + "\n")
@@ -1000,13 +985,11 @@ def test_the_reference_subscriber_receives_once_resumes_and_ends_with_its_subscr
 
 
 def test_the_reference_subscriber_comes_back_when_its_connection_is_cut(
-    infra: Stack, office: Office, asking_broker: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    infra: Stack, office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from deploy.local import rabbitmq
 
-    record_id, holder = office.active_record()
-    near = office.establishment()
-    office.reader(near, record_id, holder)
+    record_id, near = office.record_with_reader()
     given = office.subscribe(near)
     parameters = pika.ConnectionParameters(
         given["host"], given["port"], given["vhost"], pika.PlainCredentials(given["username"], given["password"])

@@ -238,7 +238,7 @@ def test_a_foreign_credential_reaches_its_own_queue_alone(village: Village) -> N
         for forbidden in (
             lambda channel: channel.basic_get(other["queue"]),
             lambda channel: channel.queue_declare("sub.mine"),
-            lambda channel: channel.queue_purge(one["queue"]),
+            lambda channel: channel.queue_purge(other["queue"]),
             lambda channel: channel.basic_publish("subscriptions", one["queue"], b"{}"),
             lambda channel: channel.queue_bind(one["queue"], "subscriptions", "x"),
         ):

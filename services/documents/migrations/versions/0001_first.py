@@ -130,6 +130,7 @@ def upgrade() -> None:
         sa.Column("session_id", ID, nullable=False),
         sa.Column("version_id", ID, nullable=False),
         sa.Column("opened_at", MOMENT, nullable=False),
+        sa.Column("read_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("session_id", "version_id", name="pk_opens"),
         sa.ForeignKeyConstraint(["version_id"], ["versions.version_id"], name="fk_opens_version_id"),
     )

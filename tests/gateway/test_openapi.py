@@ -1,0 +1,183 @@
+"""The API describes itself: every operation with summary, shapes, an example of each, and all it can refuse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from marshmallow import Schema
+
+from gateway import operations
+from gateway.errors import STATUS
+from gateway.operations import Query, Shape
+
+PROMISED = {
+    ("POST", "/activations"),
+    ("GET", "/activations/{activation_id}"),
+    ("POST", "/activations/{activation_id}/conditions"),
+    ("POST", "/activations/{activation_id}/contact"),
+    ("POST", "/activations/{activation_id}/contact/proof"),
+    ("POST", "/activations/{activation_id}/password"),
+    ("POST", "/sessions"),
+    ("POST", "/sessions/{challenge_id}/code"),
+    ("POST", "/sessions/refresh"),
+    ("GET", "/sessions/current"),
+    ("DELETE", "/sessions/current"),
+    ("GET", "/jwks.json"),
+    ("POST", "/patients/searches"),
+    ("GET", "/professionals"),
+    ("POST", "/agency/openings"),
+    ("POST", "/agency/establishments"),
+    ("POST", "/agency/professionals"),
+    ("POST", "/agency/invitations"),
+    ("GET", "/records"),
+    ("GET", "/records/{record_id}"),
+    ("GET", "/records/{record_id}/mandates"),
+    ("POST", "/records/{record_id}/mandates"),
+    ("DELETE", "/records/{record_id}/mandates/{mandate_id}"),
+    ("GET", "/records/{record_id}/circle"),
+    ("PUT", "/records/{record_id}/circle/{professional_id}"),
+    ("DELETE", "/records/{record_id}/circle/{professional_id}"),
+    ("GET", "/records/{record_id}/access-history"),
+    ("GET", "/records/{record_id}/documents"),
+    ("POST", "/records/{record_id}/documents"),
+    ("POST", "/records/{record_id}/uploads"),
+    ("PUT", "/uploads/{upload_id}"),
+    ("GET", "/documents/{document_id}"),
+    ("GET", "/documents/{document_id}/content"),
+    ("PUT", "/documents/{document_id}/confidentiality"),
+    ("POST", "/subscriptions"),
+    ("GET", "/subscriptions"),
+    ("DELETE", "/subscriptions/{subscription_id}"),
+    ("GET", "/help"),
+}
+
+
+@pytest.fixture(scope="module")
+def api(app: Any) -> dict[str, Any]:
+    answer = app.test_client().get("/api/v1/openapi.json")
+    assert answer.status_code == 200
+    document: dict[str, Any] = answer.get_json()
+    return document
+
+
+def each(api: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, found in api["paths"].items():
+        for method, operation in found.items():
+            yield method.upper(), path, operation
+
+
+def test_it_is_openapi_3_1_and_names_its_licence(api: dict[str, Any]) -> None:
+    assert api["openapi"].startswith("3.1.")
+    assert api["info"]["title"] and api["info"]["license"]["identifier"] == "Apache-2.0"
+
+
+def test_every_promised_operation_is_there(api: dict[str, Any]) -> None:
+    there = {(method, path.removeprefix("/api/v1")) for method, path, _ in each(api)}
+    assert there >= PROMISED
+    assert {path for _, path in there - PROMISED} == {"/health/live", "/health/ready"}
+
+
+def test_every_operation_says_what_it_does_and_answers(api: dict[str, Any]) -> None:
+    for method, path, operation in each(api):
+        where = f"{method} {path}"
+        assert operation["summary"] and operation["description"] and operation["operationId"], where
+        good = {status: answer for status, answer in operation["responses"].items() if status[0] == "2"}
+        assert good, where
+        for status, answer in good.items():
+            assert answer["description"], where
+            if status not in ("204",):
+                for kind, content in answer["content"].items():
+                    assert content["schema"], where
+                    assert kind != "application/json" or content["example"], where
+
+
+def test_operation_ids_are_unique(api: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for _, _, operation in each(api)]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_operation_names_all_it_can_refuse(api: dict[str, Any]) -> None:
+    for method, path, operation in each(api):
+        named: set[str] = set()
+        for status, answer in operation["responses"].items():
+            if "application/problem+json" in answer.get("content", {}):
+                codes = answer["content"]["application/problem+json"]["examples"]
+                assert all(STATUS[code] == int(status) for code in codes), f"{method} {path}"
+                named |= set(codes)
+        assert named >= {"too_many_requests", "unavailable", "internal"}, f"{method} {path}"
+        if operation.get("security") == [{"bearer": []}]:
+            assert named >= {"unauthenticated", "session_ended"}, f"{method} {path}"
+        if operation.get("requestBody"):
+            assert named & {"invalid_input", "unsupported_media_type"}, f"{method} {path}"
+
+
+def test_only_these_operations_need_no_token(api: dict[str, Any]) -> None:
+    open_ones = {operation["operationId"] for _, _, operation in each(api) if not operation.get("security")}
+    assert open_ones == {
+        "start_activation", "start_log_in", "confirm_log_in", "refresh_session", "read_keys", "read_help", "live",
+        "ready",
+    }  # fmt: skip
+
+
+def test_every_reference_leads_somewhere(api: dict[str, Any]) -> None:
+    def walk(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            if isinstance(value.get("$ref"), str):
+                yield value["$ref"]
+            for inner in value.values():
+                yield from walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from walk(inner)
+
+    for reference in set(walk(api)):
+        at: Any = api
+        for step in reference.removeprefix("#/").split("/"):
+            assert step in at, reference
+            at = at[step]
+
+
+def test_no_url_takes_a_matricule(api: dict[str, Any]) -> None:
+    for _, path, operation in each(api):
+        assert "matricule" not in path
+        assert not [one for one in operation.get("parameters", []) if one["name"] == "matricule"]
+
+
+def shapes() -> list[type[Shape]]:
+    found: list[type[Shape]] = []
+    waiting: list[type[Schema]] = [Shape]
+    while waiting:
+        for kind in waiting.pop().__subclasses__():
+            waiting.append(kind)
+            found.append(kind)  # type: ignore[arg-type]
+    return [kind for kind in found if kind not in (Query,) and not issubclass(kind, Query)]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in shapes() if kind.example], ids=lambda kind: kind.__name__)
+def test_every_example_fits_its_shape(app: Any, kind: type[Shape]) -> None:
+    errors = kind().validate(kind.example)
+    if any(field.required for field in kind().fields.values()):
+        assert errors == {}
+    else:
+        # an answer: its own members only, of the right kind
+        assert {name for name in errors if errors[name] != ["matricule"]} == set()
+
+
+def test_the_page_loads_nothing_from_elsewhere(http: FlaskClient) -> None:
+    answer = http.get("/api/v1/docs")
+    assert answer.content_type.startswith("text/html")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    for name in ("docs", "docs/docs.js", "docs/docs.css"):
+        part = http.get(f"/api/v1/{name}")
+        assert part.status_code == 200
+        assert not re.search(r"(?:https?:)?//[a-z]", part.text.replace("// ", "")), name
+    assert http.get("/api/v1/docs/other").status_code == 404
+
+
+def test_a_page_that_is_not_the_last_links_to_the_next(app: Any) -> None:
+    with app.test_request_context("/api/v1/records/x/documents?limit=5&cursor=old&other=1"):
+        assert operations.next_link("a+/=") == '</api/v1/records/x/documents?limit=5&cursor=a%2B%2F%3D>; rel="next"'
