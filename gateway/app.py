@@ -109,14 +109,16 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     headers = response.headers
-    for name, value in HEADERS.items():
-        headers.setdefault(name, value)
+    there = {name for name, _ in headers}
+    headers.extend([(name, value) for name, value in HEADERS.items() if name not in there])
     if current_app.config["HSTS"]:
         headers["Strict-Transport-Security"] = current_app.config["HSTS"]
     context = g.get("context")
     if context is not None:
         headers["X-Request-Id"] = context.request_id
     _tell(response)
+    if response.status_code >= 400:
+        streams.drain()
     return response
 
 

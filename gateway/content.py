@@ -12,6 +12,7 @@ from werkzeug.http import parse_range_header, quote_etag, unquote_etag
 from gateway import streams
 from gateway.caller import ask, ask_anew, gateway_key
 from gateway.errors import refused
+from gateway.operations import nothing
 from services.documents.contract import MEDIA_TYPES
 from services.refusals import Refusal
 from services.sealing import segments_for
@@ -48,7 +49,7 @@ def answer(document_id: str, version_id: str | None) -> Response:
     size, tag = content["size"], quote_etag(content["version_id"])
     headers = _headers(content, tag)
     if request.if_none_match.contains_weak(content["version_id"]):
-        return Response(status=304, headers={"ETag": tag})
+        return nothing(304, {"ETag": tag})
     if asked is not None and _range_still_holds(content["version_id"]):
         start, end = _within(asked, size)
         headers["Content-Range"] = f"bytes {start}-{end}/{size}"

@@ -98,7 +98,7 @@ def operation(
             if isinstance(result, Response):
                 return result
             if answer is None:
-                return Response(status=status)
+                return nothing(status)
             text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
             response = Response(text, status, content_type=JSON)
             if paged and result.get("next_cursor"):
@@ -117,6 +117,13 @@ def operation(
         return view
 
     return decorate
+
+
+def nothing(status: int, headers: dict[str, str] | None = None) -> Response:
+    """An answer without a body, and so without a kind of body."""
+    response = Response(status=status, headers=headers)
+    del response.headers["Content-Type"]
+    return response
 
 
 # --- the request ----------------------------------------------------------------------------------------------------

@@ -90,40 +90,37 @@ class Body:
         while data := self.read(BLOCK):
             yield data
 
-    def drain(self) -> None:
-        """Reads off what is left, within bounds: a sender in the middle of a body does not hear a refusal.
 
-        What is too long, or does not come, is left; the server then closes the connection.
-        """
-        peer = PEER.get()
-        if peer is None or self.length is None or self.length - self._read > DRAINED:
-            return
-        patience = peer.gettimeout()
-        peer.settimeout(_DRAIN_SILENCE)
-        end = time.monotonic() + _DRAIN_TIME
-        try:
-            while time.monotonic() < end and self.read(BLOCK):
-                pass
-        except Refusal:
-            pass  # it stopped sending: then it is listening
-        finally:
-            peer.settimeout(patience)
+def drain() -> None:
+    """Reads off what is left of a refused request, within bounds: a sender in the middle of a body hears nothing.
+
+    What is too long, or does not come, is left; the server then closes the connection.
+    """
+    peer = PEER.get()
+    long = (request.content_length or 0) > DRAINED
+    if peer is None or long or not (request.content_length or "Transfer-Encoding" in request.headers):
+        return
+    patience = peer.gettimeout()
+    peer.settimeout(_DRAIN_SILENCE)
+    end, left = time.monotonic() + _DRAIN_TIME, DRAINED
+    try:
+        while left > 0 and time.monotonic() < end and (data := request.stream.read(BLOCK)):
+            left -= len(data)
+    except Exception:  # noqa: S110 - it stopped sending, or sent nonsense: then it is listening
+        pass
+    finally:
+        peer.settimeout(patience)
 
 
 @contextmanager
 def uploading(account_id: str) -> Iterator[Body]:
-    """The body of an upload, under the account's limit; what is refused on the way is heard by the sender.
+    """The body of an upload, under the account's limit.
 
     Refuses: too_many_uploads.
     """
-    body = Body()
     _enter(account_id)
     try:
-        yield body
-    except Refusal as refusal:
-        if refusal.code != "upload_truncated":
-            body.drain()
-        raise
+        yield Body()
     finally:
         _leave(account_id)
 

@@ -15,7 +15,8 @@ from types import TracebackType
 
 FIELDS = (
     "request_id", "traceparent", "service", "method", "route", "status", "ms", "code", "event_id", "event_type",
-    "source", "handler", "attempts", "retry_in", "count", "kind", "part", "account_id", "session_id", "record_id", "object_id",
+    "source", "handler", "attempts", "retry_in", "count", "kind", "part", "account_id",
+    "session_id", "record_id", "object_id",
 )  # fmt: skip
 _OURS = ("services", "gateway", "deploy")
 

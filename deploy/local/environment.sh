@@ -23,7 +23,7 @@ if ! [ -x "$venv/bin/pip" ]; then
         if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
             echo "installing python3-venv"
             export DEBIAN_FRONTEND=noninteractive
-            { apt-get -qq update && apt-get -qq install --yes --no-install-recommends python3-venv; } </dev/null >/dev/null ||
+            { apt-get -qq update || true; apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends python3-venv; } </dev/null >/dev/null ||
                 fail "python3-venv could not be installed" "see that the Debian package sources can be reached"
         else
             fail "Python's venv module is missing" "run this once as root, or apt-get install python3-venv"

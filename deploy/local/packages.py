@@ -39,7 +39,8 @@ def ensure() -> list[str]:
             advice=f"run `make up` once as root, or `apt-get install --no-install-recommends {wanted}`",
         )
     with services_kept_down():
-        _apt("update")
+        with contextlib.suppress(StackFailure):
+            _apt("update")  # a source that fails may be one nobody needs: the installation tells
         if "postgresql" in packages:
             # First the tools alone: their folder is where the server package is told to make no cluster.
             _apt("install", "postgresql-common")
@@ -86,7 +87,7 @@ def _keep_down_at_boot(packages: list[str]) -> None:
 
 
 def _apt(verb: str, *packages: str) -> None:
-    command = ["apt-get", "--quiet", "--quiet", verb]
+    command = ["apt-get", "--quiet", "--quiet", "--option", "DPkg::Lock::Timeout=300", verb]
     if packages:
         command += ["--yes", "--no-install-recommends", *packages]
     done = subprocess.run(

@@ -67,6 +67,9 @@ class Stack:
 
     def down(self) -> None:
         """Stop everything, clients first, and leave no process behind. Nothing that was acknowledged is lost."""
+        if not self.layout.has_ports():
+            self._say("everything", "there was nothing to stop", time.monotonic())
+            return
         with self._alone():
             began = time.monotonic()
             services = [part.name for part in processes.parts(self.layout) if part.name != processes.GATEWAY]
@@ -84,9 +87,9 @@ class Stack:
         """Run so many processes of a service, from now on and after the next start."""
         with self._alone():
             processes.keep_replicas(self.layout, service, count)
-            self._prepare_processes()
-            self.supervisor.ensure(self._parts())
-            self.supervisor.start(self._services())
+            if self.supervisor.is_up():
+                changed = self.supervisor.ensure(self._parts())
+                self.supervisor.start([*changed, *self._services()])
 
     def log_lines(self, part: str) -> list[str]:
         """What a part has logged, the oldest kept line first."""

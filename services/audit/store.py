@@ -29,10 +29,15 @@ def insert_entry(session: Session, trace: AccessTraced, source: str, at: datetim
 def entries_of_record(
     session: Session, record_id: str, *, of_professional: str | None, after: Position | None, limit: int
 ) -> list[EntryRow]:
-    """Returns a record's entries after a place, newest first; of one professional alone when given."""
+    """Returns a record's entries after a place, newest first; of one professional alone when given.
+
+    A professional's own refused tries on a thing by its id stay out of their view: an id that lies in this record
+    would leave a line here and an unknown one none, which tells what is hidden.
+    """
     query = sa.select(EntryRow).where(EntryRow.record_id == record_id)
     if of_professional is not None:
-        query = query.where(EntryRow.professional_id == of_professional)
+        tells_nothing = (EntryRow.outcome == "allowed") | EntryRow.object_id.is_(None)
+        query = query.where(EntryRow.professional_id == of_professional, tells_nothing)
     if after is not None:
         query = query.where(sa.tuple_(EntryRow.at, EntryRow.trace_id) < sa.tuple_(*after))
     return list(session.scalars(query.order_by(EntryRow.at.desc(), EntryRow.trace_id.desc()).limit(limit)))

@@ -12,6 +12,7 @@ from typing import Any
 import eventlet
 import sqlalchemy as sa
 from eventlet.event import Event as Signal
+from nameko.exceptions import ContainerBeingKilled
 from nameko.extensions import Entrypoint, ProviderCollector, SharedExtension
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -182,17 +183,20 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         return True
 
     def _handle(self, session: Session, row: Any) -> BaseException | None:
-        """Runs the handler in a worker of the container; its error, if any."""
-        entrypoint = self._handlers[(row.source, row.type)]
-        event = entrypoint.event(json.loads(row.envelope))
-        session.info["context"] = event.context
+        """Runs the handler in a worker of the container; its error, if any, an event nobody handles among them."""
         finished = Signal()
 
         def finish(_worker: Any, _result: Any, exc_info: Any) -> tuple[None, None]:
             finished.send(exc_info[1] if exc_info else None)
             return None, None
 
-        self.container.spawn_worker(entrypoint, (session, event), {}, handle_result=finish)
+        try:
+            entrypoint = self._handlers[(row.source, row.type)]
+            event = entrypoint.event(json.loads(row.envelope))
+            session.info["context"] = event.context
+            self.container.spawn_worker(entrypoint, (session, event), {}, handle_result=finish)
+        except (LookupError, TypeError, ValueError, ContainerBeingKilled) as unfit:
+            return unfit
         error: BaseException | None = finished.wait()
         return error
 
@@ -222,7 +226,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
 
 
 class Parked:
-    """The broker's parking queue of the same service: what it holds becomes parked rows, seen and replayed with the rest."""
+    """The broker's parking queue of the same service: what it holds becomes parked rows beside the others."""
 
     prefetch = 20
 

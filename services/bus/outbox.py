@@ -12,13 +12,11 @@ from eventlet.event import Event as Signal
 from eventlet.hubs import trampoline
 from nameko.extensions import DependencyProvider
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from services.bus.consumer import sessions_of
 from services.db import new_id, now, outbox, rfc3339, subjects
-from services.refusals import Refusal, Unavailable
+from services.refusals import Unavailable
 from services.rpc import Link, dumps
 from services.settings import load
 from services.tokens import Context
@@ -62,11 +60,12 @@ def emit(session: Session, event: Any) -> str:
 
 
 class Relay(DependencyProvider):  # type: ignore[misc]
-    """Carries the outbox to the broker: one replica at a time holds the lock, LISTEN wakes it, confirms let it delete."""
+    """Carries the outbox to the broker: one replica holds the lock, LISTEN wakes it, confirms let it delete."""
 
     def setup(self) -> None:
-        self._open: set[int] = set()
+        self._open: set[int] = set()  # delivery tags without a confirm
         self._tag = 0
+        self._sent = self._broken = False
         self._done = Signal()
         self._link = Link(load(), on_open=self._confirm_mode, on_lost=self._lost)
         self._stopping = False
@@ -88,8 +87,8 @@ class Relay(DependencyProvider):  # type: ignore[misc]
                 with engine.connect() as connection:
                     connection.execution_options(isolation_level="AUTOCOMMIT")
                     self._serve(connection)
-            except (DBAPIError, PoolTimeout, Refusal, OSError) as broken:
-                log.warning("relay waits", extra={"kind": type(broken).__name__})
+            except Exception as broken:  # the driver's own errors among them: whatever it was, it is tried again
+                log.warning("relay waits", exc_info=broken, extra={"kind": type(broken).__name__})
             eventlet.sleep(1)
 
     def _serve(self, connection: sa.Connection) -> None:
@@ -122,16 +121,21 @@ class Relay(DependencyProvider):  # type: ignore[misc]
             return 0
         exchange = f"{load().process}.events"
         self._link.channel()
-        self._done = Signal()
+        self._done, self._sent, self._broken = Signal(), False, False
+        self._open.clear()
         for row in rows:
             self._tag += 1
             self._open.add(self._tag)
             self._link.publish(
                 row.envelope.encode(), exchange, row.type, message_id=row.event_id, type=row.type, delivery_mode=2,
             )  # fmt: skip
-        with eventlet.Timeout(CONFIRM_WAIT, Unavailable(service="broker")):
-            while self._open:
+        self._sent = True
+        if self._open and not self._broken:
+            with eventlet.Timeout(CONFIRM_WAIT, Unavailable(service="broker")):
                 self._done.wait()
+        if self._broken:
+            # A link lost on the way may have been opened anew by the next row: what the old one carried is unknown.
+            raise Unavailable(service="broker")
         connection.execute(sa.delete(outbox).where(outbox.c.seq.in_([row.seq for row in rows])))
         return len(rows)
 
@@ -144,7 +148,7 @@ class Relay(DependencyProvider):  # type: ignore[misc]
 
     def _confirmed(self, tag: int, multiple: bool) -> None:
         self._open = {t for t in self._open if t > tag} if multiple else self._open - {tag}
-        if not self._open and not self._done.ready():
+        if self._sent and not self._open and not self._done.ready():
             self._done.send(True)
 
     def _refused(self, _tag: int, _multiple: bool) -> None:
@@ -152,5 +156,6 @@ class Relay(DependencyProvider):  # type: ignore[misc]
         self._lost()
 
     def _lost(self) -> None:
-        if not self._done.ready():
-            self._done.send_exception(Unavailable(service="broker"))
+        self._broken = True
+        if self._sent and not self._done.ready():
+            self._done.send(False)

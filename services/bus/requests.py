@@ -130,7 +130,10 @@ def _as_refusal(error: BaseException, service: str) -> Refusal:
 
 
 class Rpc(Entrypoint):  # type: ignore[misc]
-    """A method others may call. processes: who may send (None: whoever the broker lets through); user: a token is due."""
+    """A method others may call.
+
+    processes: who may send; None: whoever the broker lets through. user: a token is due.
+    """
 
     server = RpcServer()
 

@@ -123,7 +123,9 @@ def fold(text: str) -> str:
 
     Stored columns and questions both pass through here, so that they cannot differ in what they ignore.
     """
-    plain = unicodedata.normalize("NFKD", text.casefold().translate(_UNFOLDED))
+    # Styled letters become plain ones first, or their case would be kept.
+    styled = unicodedata.normalize("NFKD", text).casefold().translate(_UNFOLDED)
+    plain = unicodedata.normalize("NFKD", styled).casefold()
     kept = (letter if letter.isalnum() else " " for letter in plain if not unicodedata.combining(letter))
     return " ".join("".join(kept).split())
 

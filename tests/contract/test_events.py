@@ -12,9 +12,14 @@ import pytest
 from services.refusals import Refusal
 
 SERVICES = ("identity", "directory", "dossier", "documents", "audit", "notifications")
-PLAIN = re.compile(r"^(str|int|bool|float|None|list\[str\]|dict\[str, (typing\.)?(typing\.Any|Any|str|int)\]|tuple\[str, \.\.\.\]|[ |])+$")
-PERSONAL = {"name", "names", "family_name", "first_name", "birth_name", "matricule", "title", "email", "contact", "value",
-            "password", "token", "comment", "text", "content", "address_line", "presence_code", "activation_code"}  # fmt: skip
+PLAIN = re.compile(
+    r"^(str|int|bool|float|None|list\[str\]|dict\[str, (typing\.)?(Any|str|int)\]|[ |])+$",
+)
+PERSONAL = {
+    "name", "names", "family_name", "first_name", "birth_name", "matricule", "title", "email", "contact", "value",
+    "password", "token", "comment", "text", "content", "address_line", "presence_code", "activation_code",
+}  # fmt: skip
+
 
 
 def events() -> list[type[Any]]:

@@ -182,7 +182,7 @@ def test_packages_are_installed_while_no_service_may_start_and_no_cluster_is_mad
 
     assert packages.ensure() == ["rabbitmq-server", "postgresql"]
 
-    update, tools, servers = log.read_text().split("--quiet --quiet ")[1:]
+    update, tools, servers = log.read_text().split("DPkg::Lock::Timeout=300 ")[1:]
     assert update.startswith("update")
     assert "postgresql-common" in tools
     assert "rabbitmq-server postgresql" in servers

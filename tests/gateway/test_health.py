@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import time
 
+from flask import Flask
 from flask.testing import FlaskClient
+
+from gateway import caller, errors, limits
+from gateway.limits import FloodGuard
 
 
 def test_the_gateway_is_alive_without_anybody(http: FlaskClient) -> None:
@@ -25,3 +29,24 @@ def test_metrics_count_by_template_never_by_id(http: FlaskClient) -> None:
     text = http.get("/metrics").text
     assert 'route="/api/v1/records/<uuid:record_id>"' in text and "01935d0e" not in text
     assert "worker=" in text and "opendsp_resident_bytes" in text
+
+
+def test_the_flood_guard_counts_per_sender_and_second() -> None:
+    guard = FloodGuard(3)
+    assert [guard.left("a", 10.1) for _ in range(5)] == [2, 1, 0, -1, -2]
+    assert guard.left("b", 10.9) == 2
+    assert guard.left("a", 11.0) == 2
+
+
+def test_a_flood_is_slowed_by_a_problem() -> None:
+    app = Flask(__name__)
+    errors.register(app)
+    app.before_request(lambda: (caller.begin(), None)[1])
+    limits.register(app, per_second=5)
+    app.add_url_rule("/", "root", lambda: "fine")
+    http = app.test_client()
+    answers = [http.get("/") for _ in range(40)]
+    slowed = [answer for answer in answers if answer.status_code == 429]
+    assert slowed and answers[0].status_code == 200
+    assert slowed[0].get_json(force=True)["type"] == "urn:dsp:problem:too_many_requests"
+    assert slowed[0].headers["Retry-After"] == "1" and slowed[0].headers["RateLimit-Remaining"] == "0"

@@ -303,6 +303,22 @@ def test_a_professional_reads_only_their_own_entries(village: Village, patient: 
     assert {entry["professional_id"] for entry in entries} == {doctor.ids["professional_id"]}
 
 
+def test_a_professionals_own_history_does_not_tell_a_hidden_document_from_an_unknown_one(village: Village) -> None:
+    patient, author, other = village.patient(), village.professional("doctor a"), village.professional("doctor b")
+    village.mandate(author, patient)
+    village.mandate(other, patient)
+    document_id = deposit(author, patient, pdf("Caché"))
+    set_level(patient, document_id, "private")
+    assert other.raw("GET", f"/documents/{document_id}").status_code == 404
+
+    def tried(entries: list[dict[str, Any]]) -> bool:
+        return any(e["object_id"] == document_id and e["outcome"] == "refused" for e in entries)
+
+    village.history(patient, tried)
+    path = f"/records/{patient.ids['record_id']}/access-history?limit=100"
+    assert not any(entry["object_id"] == document_id for entry in other.ask("GET", path)["entries"])
+
+
 def test_reading_the_history_is_itself_in_the_history(village: Village, patient: Visitor) -> None:
     village.history(patient, lambda found: any(entry["action"] == "log.read" for entry in found))
 
