@@ -117,6 +117,8 @@ def _finish(response: Response) -> Response:
     if context is not None:
         headers["X-Request-Id"] = context.request_id
     _tell(response)
+    if request.method == "OPTIONS":
+        del headers["Content-Type"]  # there is no body
     if response.status_code >= 400:
         streams.drain()
     return response

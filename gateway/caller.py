@@ -25,6 +25,7 @@ from services.refusals import InvalidInput, Refusal, Unauthenticated
 from services.settings import load
 from services.tokens import Caller, Context, Verifier
 
+SOON = 1.5  # seconds
 LOCALES = ("fr", "lb", "pt", "en", "de")
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _UNSAFE = re.compile(r"[^A-Za-z0-9 ._/()+-]+")
@@ -175,9 +176,11 @@ def ask_anew(service: str, method: str, **arguments: Any) -> Any:
 
 
 def ask_if_possible(service: str, method: str, **arguments: Any) -> Any | None:
-    """Like `ask`, but None when the service cannot answer: for what an answer is merely nicer with."""
+    """Like `ask`, but None when the service does not answer soon: for what an answer is merely nicer with."""
+    context = who().context
+    soon = replace(context, deadline=min(context.deadline, time.time() + SOON))
     try:
-        return ask(service, method, **arguments)
+        return ask_as(service, method, soon, **arguments)
     except Refusal:
         return None
 

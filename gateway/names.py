@@ -35,10 +35,10 @@ def named(
     }
     answer = ask_if_possible("directory", "names", **asked) if any(asked.values()) else None
     found = answer or {"professionals": {}, "patients": {}, "establishments": {}}
-    return [_with_names(item, found, professional, patient, establishment, name, profession) for item in items]
+    return [filled(item, found, professional, patient, establishment, name, profession) for item in items]
 
 
-def _with_names(
+def filled(
     item: dict[str, Any],
     found: dict[str, Any],
     professional: str | None,
@@ -47,6 +47,7 @@ def _with_names(
     name: str,
     profession: str | None,
 ) -> dict[str, Any]:
+    """One item with the names that were found."""
     person = found["professionals"].get(item.get(professional or ""), _NOBODY)
     shown = {**item, name: person["name"] or found["patients"].get(item.get(patient or ""))}
     if profession:

@@ -9,21 +9,20 @@ from __future__ import annotations
 import codecs
 import re
 import struct
+from collections import deque
 from collections.abc import Callable
 
 from gateway.errors import refused
 from services.documents.contract import CDA, CDA_AS_TEXT, DICOM, JPEG, MEDIA_TYPES, PDF, PNG, TEXT
 
 HEAD = 64 * 1024
-TAIL = 64 * 1024
+TAIL = 1024 * 1024  # where a PDF keeps its trailer, or the stream that stands for one, unless it begins with it
 PIXELS = 200_000_000
 ALLOWED = tuple(MEDIA_TYPES)
 UNDECLARED = (None, "", "application/octet-stream", "binary/octet-stream")
 
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
 _LOCK = re.compile(rb"/Encrypt[\x00\t\n\f\r ]*(?:\d+[\x00\t\n\f\r ]+\d+[\x00\t\n\f\r ]+R|<<)")
-_LOCK_WORD = b"/Encrypt"
-_LOCK_LENGTH = 64
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 _XML_START = re.compile(rb"(?:\xef\xbb\xbf)?[\t\r\n ]*<")
 _CDA_START = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?ClinicalDocument[\s>]")
@@ -49,7 +48,8 @@ class Inspector:
         require_declared(declared)
         self._declared = declared
         self._head = bytearray()
-        self._tail = b""
+        self._last: deque[bytes] = deque()  # the newest blocks as they came: nothing is copied on the way
+        self._last_size = 0
         self._kind: str | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")()
 
@@ -63,7 +63,10 @@ class Inspector:
                 self._watch(before)
         if self._kind is not None:
             self._watch(block)
-        self._tail = block[-TAIL:] if len(block) >= TAIL else (self._tail + block)[-TAIL:]
+        self._last.append(block)
+        self._last_size += len(block)
+        while self._last_size - len(self._last[0]) >= TAIL:
+            self._last_size -= len(self._last.popleft())
 
     def finish(self) -> str:
         """The media type of the whole file, now that its end was seen."""
@@ -72,9 +75,11 @@ class Inspector:
         if self._kind is None:
             self._decide()
             self._watch(bytes(self._head))
-        kind = self._kind or ""
-        if not _ENDS[kind](self._tail):
+        kind, tail = self._kind or "", b"".join(self._last)[-TAIL:]
+        if not _ENDS[kind](tail):
             raise refused("file_truncated", media_type=kind)
+        if kind == PDF and (_LOCK.search(self._head) or _LOCK.search(tail)):
+            raise refused("file_encrypted")
         if kind == TEXT:
             self._text(b"", final=True)
         return kind
@@ -90,15 +95,8 @@ class Inspector:
             _require_size(kind, head)
 
     def _watch(self, block: bytes) -> None:
-        if self._kind == PDF:
-            self._lock(block)
-        elif self._kind == TEXT:
+        if self._kind == TEXT:
             self._text(block)
-
-    def _lock(self, block: bytes) -> None:
-        seam = self._tail[-_LOCK_LENGTH:] + block[:_LOCK_LENGTH]
-        if (_LOCK_WORD in block and _LOCK.search(block)) or (_LOCK_WORD in seam and _LOCK.search(seam)):
-            raise refused("file_encrypted")
 
     def _text(self, block: bytes, final: bool = False) -> None:
         try:
@@ -172,7 +170,7 @@ def _jpeg_size(head: bytes) -> tuple[int, int] | None:
 _ENDS: dict[str, Callable[[bytes], bool]] = {
     PDF: lambda tail: b"%%EOF" in tail[-1024:] and b"startxref" in tail[-2048:],
     PNG: lambda tail: _PNG_END in tail[-1024:],
-    JPEG: lambda tail: b"\xff\xd9" in tail,
+    JPEG: lambda tail: b"\xff\xd9" in tail[-64 * 1024 :],
     TEXT: lambda tail: True,
     CDA: lambda tail: _CDA_END.search(tail[-8192:]) is not None,
     DICOM: lambda tail: len(tail) > 132,

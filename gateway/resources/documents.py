@@ -55,9 +55,7 @@ def deposit_document(record_id: str) -> Any:
         metadata = loaded(shapes.Metadata, deposit.metadata())
         started = ask("documents", "prepare_deposit", record_id=record_id, **metadata, gateway_key=gateway_key())
         file = deposit.file()
-        received = streams.store(
-            file.chunks, started, size=file.size, declared=file.media_type, max_size=started["max_size"]
-        )
+        received = streams.store(file.chunks, started, size=file.size, declared=file.media_type)
     return commit(started["upload_id"], started["version_id"], received)
 
 

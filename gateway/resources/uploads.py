@@ -38,7 +38,5 @@ def put_upload(upload_id: str) -> Any:
     require_declared(declared)
     with streams.uploading(account_id) as body:
         started = ask("documents", "start_upload", upload_id=upload_id, gateway_key=gateway_key())
-        received = streams.store(
-            body.blocks(), started, size=body.length, declared=declared, max_size=started["max_size"]
-        )
+        received = streams.store(body.blocks(), started, size=body.length, declared=declared)
     return commit(upload_id, started["version_id"], received)

@@ -9,7 +9,7 @@ from kombu import Connection, Queue
 from nameko.messaging import QueueConsumer
 
 from services.db import Database, Sessions
-from services.rpc import BROKEN
+from services.rpc import BROKEN, read_in_blocks
 from services.settings import load
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ class Consumer(QueueConsumer):  # type: ignore[misc]
         )  # fmt: skip
 
     def get_consumers(self, consumer_cls: Any, channel: Any) -> Any:
+        read_in_blocks(channel.connection)
         for provider in self._providers:
             consumer = consumer_cls(queues=[provider.queue], on_message=provider.receive, auto_declare=False)
             consumer.qos(prefetch_count=provider.prefetch)

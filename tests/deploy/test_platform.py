@@ -38,6 +38,7 @@ def test_every_part_listens_and_none_beyond_loopback(platform: "Platform") -> No
 
 
 def test_a_second_start_of_the_whole_is_quick_and_leaves_every_process_alone(platform: "Platform") -> None:
+    platform.stack.up(with_people=False)  # whoever edits code while tests run has its processes started again here
     before = {process: platform.pid(process) for process in processes.PROCESSES}
     began = time.monotonic()
     platform.stack.up(with_people=False)

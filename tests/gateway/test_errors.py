@@ -184,3 +184,34 @@ def test_every_answer_carries_the_security_headers(http: FlaskClient) -> None:
 def test_help_is_open_to_everybody_in_their_language(http: FlaskClient) -> None:
     assert http.get("/api/v1/help", headers={"Accept-Language": "pt-PT,pt;q=0.9"}).get_json()["language"] == "pt"
     assert http.get("/api/v1/help", headers={"Accept-Language": "ja"}).get_json()["language"] == "fr"
+
+
+@pytest.mark.parametrize("length", [100, 3_000_000])
+def test_a_deposit_with_the_bus_out_of_reach_is_unavailable(
+    http: FlaskClient, bearer: dict[str, str], length: int
+) -> None:
+    headers = bearer | {"Content-Type": "application/pdf"}
+    problem(http.put(f"/api/v1/uploads/{RECORD}", data=b"x" * length, headers=headers), 503, "unavailable")
+
+
+@pytest.mark.parametrize("kind", ["application/zip", "text/html", "multipart/form-data"])
+def test_an_upload_of_a_kind_no_document_has_is_told_the_kinds(
+    http: FlaskClient, bearer: dict[str, str], kind: str
+) -> None:
+    answer = http.put(f"/api/v1/uploads/{RECORD}", data=b"x", headers=bearer | {"Content-Type": kind})
+    assert "application/pdf" in problem(answer, 415, "unsupported_media_type")["allowed"]
+
+
+def test_a_deposit_is_checked_part_by_part(http: FlaskClient, bearer: dict[str, str]) -> None:
+    path = f"/api/v1/records/{RECORD}/documents"
+    problem(http.post(path, json={}, headers=bearer), 415, "unsupported_media_type")
+    form = {"Content-Type": "multipart/form-data; boundary=b"} | bearer
+    problem(http.post(path, data=b"no parts", headers=form), 400, "upload_truncated")
+    for metadata, status, code in ((b"{", 400, "invalid_json"), (b"{}", 422, "invalid_input")):
+        body = b'--b\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n' + metadata + b"\r\n--b--\r\n"
+        problem(http.post(path, data=body, headers=form), status, code)
+
+
+def test_an_answer_without_a_body_names_no_kind_of_body(http: FlaskClient) -> None:
+    answer = http.options("/api/v1/sessions")
+    assert answer.data == b"" and "Content-Type" not in answer.headers

@@ -148,6 +148,12 @@ def test_a_lock_across_two_blocks_is_seen(before: int, step: int) -> None:
     assert refusal(data, step=step) == "file_encrypted"
 
 
+def test_a_lock_before_a_long_table_of_objects_is_seen() -> None:
+    table = b"".join(b"%010d 00000 n \n" % number for number in range(40_000))
+    end = b"/Encrypt 9 0 R" + table + b"startxref\n9\n%%EOF\n"
+    assert refusal(pdf(size=3_000_000) + end, step=262_144) == "file_encrypted"
+
+
 def test_a_pdf_that_merely_speaks_of_the_lock_is_not_locked() -> None:
     assert kind(pdf("The word /EncryptMetadata, or /Encrypt alone")) == "application/pdf"
 

@@ -45,7 +45,7 @@ class Store:
         version_id, key = new_id(), sealing.new_key()
         sealed = sealing.hand_over(clients().keys.public, key, version_id.encode())
         url = self.blobs.put_url(version_id, 60)
-        return {"version_id": version_id, "put_url": url, "sealed_key": sealed, "key": key}
+        return {"version_id": version_id, "put_url": url, "sealed_key": sealed, "key": key, "max_size": MOST}
 
     def content(self, started: dict[str, Any]) -> dict[str, Any]:
         return started | {"get_url": self.blobs.get_url(started["version_id"], None, 60)}
@@ -76,10 +76,9 @@ def pieces(data: bytes, step: int = streams.BLOCK) -> Iterator[bytes]:
         yield data[start : start + step]
 
 
-def put(store: Store, data: bytes, size: int | None, **kwargs: Any) -> tuple[dict[str, Any], streams.Received]:
+def put(store: Store, data: bytes, size: int | None) -> tuple[dict[str, Any], streams.Received]:
     started = store.start()
-    received = streams.store(pieces(data), started, size=size, declared=None, max_size=kwargs.get("max_size", MOST))
-    return started, received
+    return started, streams.store(pieces(data), started, size=size, declared=None)
 
 
 def got(store: Store, started: dict[str, Any], start: int, end: int, size: int) -> bytes:
@@ -139,7 +138,7 @@ def test_what_is_refused_is_not_stored(store: Store, name: str) -> None:
         size = None
     started = store.start()
     with pytest.raises(Refusal) as refused:
-        streams.store(pieces(data), started, size=size, declared=None, max_size=most)
+        streams.store(pieces(data), started | {"max_size": most}, size=size, declared=None)
     assert refused.value.code == code
     assert store.blobs.stored(started["version_id"]) is None
 
@@ -152,21 +151,22 @@ def test_a_sender_that_leaves_in_the_middle_stores_nothing(store: Store) -> None
         raise Refusal
 
     with pytest.raises(Refusal):
-        streams.store(leaving(), started, size=len(data), declared=None, max_size=MOST)
+        streams.store(leaving(), started, size=len(data), declared=None)
     assert store.blobs.stored(started["version_id"]) is None
-    streams.store(pieces(data), store.start(), size=len(data), declared=None, max_size=MOST)
+    streams.store(pieces(data), store.start(), size=len(data), declared=None)
 
 
 def test_a_store_out_of_reach_is_unavailable() -> None:
     version_id = new_id()
     sealed = sealing.hand_over(clients().keys.public, sealing.new_key(), version_id.encode())
-    nowhere = {"version_id": version_id, "put_url": "http://127.0.0.1:9/x", "get_url": "http://127.0.0.1:9/x"}
+    url = "http://127.0.0.1:9/x"
+    nowhere = {"version_id": version_id, "put_url": url, "get_url": url, "sealed_key": sealed, "max_size": MOST}
     for size in (60_000, 9 * MIB):
         data = pdf(size=size)
         with pytest.raises(Unavailable):
-            streams.store(pieces(data), nowhere | {"sealed_key": sealed}, size=len(data), declared=None, max_size=MOST)
+            streams.store(pieces(data), nowhere, size=len(data), declared=None)
     with pytest.raises(Unavailable):
-        streams.opened(nowhere | {"sealed_key": sealed}, sealing.segments_for(0, 9, 10), lambda: True)
+        streams.opened(nowhere, sealing.segments_for(0, 9, 10), lambda: True)
 
 
 def test_a_url_of_another_time_is_unavailable_not_a_document(store: Store) -> None:
@@ -236,7 +236,7 @@ def test_nothing_appears_in_the_temporary_folder(
         deposit.metadata()
         file = deposit.file()
         started = store.start()
-        received = streams.store(file.chunks, started, size=file.size, declared=file.media_type, max_size=MOST)
+        received = streams.store(file.chunks, started, size=file.size, declared=file.media_type)
     assert received.size == len(data) and got(store, started, 0, 99, len(data)) == data[:100]
     assert list(tmp_path.iterdir()) == [] and made == []
 

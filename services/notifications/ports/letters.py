@@ -13,11 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from font_roboto import Roboto, RobotoBold
 from fpdf import FPDF
 
 from services.notifications.ports.texts import catalogue, date_text, fill
-
-FONTS = Path(__file__).resolve().parent / "fonts"
 
 # Millimetres. The window of a C5/6 envelope opens on the right, as on letters in Luxembourg and France.
 MARGIN = 22.0
@@ -98,9 +97,8 @@ class _Letter(FPDF):
             "expires": date_text(sheet.activation_expires_at, sheet.language),
             "reference": sheet.reference,
         }
-        for style, file in (("", "DejaVuSansCondensed"), ("B", "DejaVuSansCondensed-Bold")):
-            self.add_font("text", style, FONTS / f"{file}.ttf")
-        self.add_font("code", "B", FONTS / "DejaVuSansMono-Bold.ttf")
+        for family, style, file in (("text", "", Roboto), ("text", "B", RobotoBold), ("code", "B", RobotoBold)):
+            self.add_font(family, style, file)
         self.set_margins(MARGIN, 20, MARGIN)
         self.set_auto_page_break(True, margin=22)
         self.set_lang(sheet.language)
