@@ -24,7 +24,8 @@ logconfig_dict = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
     "root": {"level": "INFO", "handlers": ["stderr"]},
     "loggers": {
-        "gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True},
+        # Its warnings quote malformed request lines, which may hold anything.
+        "gunicorn.error": {"level": "ERROR", "handlers": [], "propagate": True},
         "gunicorn.access": {"level": "WARNING", "handlers": [], "propagate": True},
         "urllib3": {"level": "WARNING"},
         "amqp": {"level": "WARNING"},

@@ -49,7 +49,7 @@ def answer(document_id: str, version_id: str | None) -> Response:
     size, tag = content["size"], quote_etag(content["version_id"])
     headers = _headers(content, tag)
     if request.if_none_match.contains_weak(content["version_id"]):
-        return nothing(304, {"ETag": tag})
+        return nothing(304, {name: headers[name] for name in ("ETag", "Cache-Control", "Content-Security-Policy")})
     if asked is not None and _range_still_holds(content["version_id"]):
         start, end = _within(asked, size)
         headers["Content-Range"] = f"bytes {start}-{end}/{size}"

@@ -88,7 +88,7 @@ function draw(api) {
   });
 }
 
-fetch("openapi.json")
+fetch("/api/v1/openapi.json")
   .then((answer) => answer.json())
   .then(draw)
   .catch(() => { document.getElementById("about").textContent = "openapi.json could not be read."; });

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.builders import pdf
 from tests.system.conftest import Village
 
 SERVICES = ("identity", "directory", "dossier", "documents", "audit", "notifications")
+SIZE = 600_000
 SLOW = 0.05  # seconds between two blocks of a deposit that takes its time
 
 
@@ -96,44 +98,77 @@ def test_a_service_killed_and_restarted_answers_the_request_that_waited(
     )
 
 
-@pytest.mark.parametrize("victim", [*SERVICES, "gateway"])
-def test_every_answered_deposit_is_there_exactly_once_with_its_trace_and_its_event_when_a_process_is_killed(
-    village: Village, ward: tuple[Visitor, Visitor], victim: str
-) -> None:
-    patient, doctor = ward
-    answered: list[tuple[str, str]] = []
+def deposits_meanwhile(doctor: Visitor, patient: Visitor, tag: str, disturb: Callable[[], None]) -> dict[str, str]:
+    """Three people deposit while `disturb` runs; the document ids of the answered deposits by title."""
+    answered: dict[str, str] = {}
     stop = threading.Event()
 
     def deposits(thread: int) -> None:
         number = 0
         while not stop.is_set():
             number += 1
-            title = f"{victim} {thread}.{number}"
-            document_id = try_deposit(doctor, patient, title, pdf(title, 600_000), slow=True)
+            title = f"{tag} {thread}.{number}"
+            document_id = try_deposit(doctor, patient, title, pdf(title, SIZE), slow=True)
             if document_id is not None:
-                answered.append((title, document_id))
+                answered[title] = document_id
 
     threads = [threading.Thread(target=deposits, args=(n,)) for n in range(3)]
     for thread in threads:
         thread.start()
-    for _ in range(2):
-        time.sleep(1.7)
-        village.platform.kill(victim)
-    time.sleep(1)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    village.platform.wait_ready()
+    try:
+        disturb()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    return answered
 
+
+def every_answered_deposit_is_there_once(village: Village, patient: Visitor, answered: dict[str, str]) -> None:
+    assert answered, "no deposit was answered at all"
     there = all_documents(patient, patient)
     titles = [item["title"] for item in there]
-    assert answered, "no deposit was answered at all"
-    for title, document_id in answered:
+    assert len(titles) == len(set(titles)), "a deposit is there twice"
+    for title, document_id in answered.items():
         assert titles.count(title) == 1
         content = patient.raw("GET", f"/documents/{document_id}/content")
-        assert content.status_code == 200 and content.content == pdf(title, 600_000)
-    assert len(titles) == len(set(titles)), "a deposit is there twice"
+        assert content.status_code == 200 and content.content == pdf(title, SIZE)
     every_document_has_one_trace_and_one_event(village, patient, {item["document_id"] for item in there})
+
+
+@pytest.mark.parametrize("victim", [*SERVICES, "gateway"])
+def test_every_answered_deposit_is_there_exactly_once_with_its_trace_and_its_event_when_a_process_is_killed(
+    village: Village, ward: tuple[Visitor, Visitor], victim: str
+) -> None:
+    patient, doctor = ward
+
+    def kill_twice() -> None:
+        for _ in range(2):
+            time.sleep(1.7)
+            village.platform.kill(victim)
+        time.sleep(1)
+
+    answered = deposits_meanwhile(doctor, patient, victim, kill_twice)
+    village.platform.wait_ready()
+    every_answered_deposit_is_there_once(village, patient, answered)
+
+
+@pytest.mark.long
+def test_minutes_of_random_kills_lose_no_answered_deposit(village: Village, ward: tuple[Visitor, Visitor]) -> None:
+    patient, doctor = ward
+    draw = random.Random(2026)
+
+    def kill_at_random() -> None:
+        for _ in range(40):
+            time.sleep(draw.uniform(0.5, 6))
+            village.platform.kill(draw.choice((*SERVICES, "gateway", "rabbitmq", "weed", "postgres")))
+        time.sleep(5)
+
+    answered = deposits_meanwhile(doctor, patient, "chaos", kill_at_random)
+    village.platform.wait_ready(120)
+    doctor.keep_logged_in()
+    patient.keep_logged_in()
+    every_answered_deposit_is_there_once(village, patient, answered)
 
 
 def every_document_has_one_trace_and_one_event(village: Village, patient: Visitor, documents: set[str]) -> None:
