@@ -27,7 +27,7 @@ from services.dossier.contract import DECLARATION_WORDINGS
 BIG = 50 * 1024 * 1024
 STATEMENT = next(iter(DECLARATION_WORDINGS))
 
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True)
 
 
 def say(who: str, what: str) -> None:

@@ -128,7 +128,7 @@ def mail_text(mail: EmailMessage) -> str:
 
 @dataclass
 class Visitor:
-    """One person: what they know by heart, and their open session."""
+    """One person: what they know by heart, their open session, and every secret that passed through their hands."""
 
     town: Town
     name: str
@@ -137,6 +137,7 @@ class Visitor:
     password: str = field(default_factory=lambda: f"{secrets.token_hex(3)} lune {secrets.token_hex(4)}")
     ids: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, Any] = field(default_factory=dict)
+    secrets: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.http = requests.Session()
@@ -171,6 +172,7 @@ class Visitor:
         started = self.ask(
             "POST", "/activations", json={"matricule": self.matricule, "activation_code": activation_code}
         )
+        self.secrets |= {activation_code, started["activation_token"]}
         path = f"/activations/{started['activation_id']}"
         headers = {"Activation-Token": started["activation_token"]}
         conditions = {"version": started["conditions_version"], "language": CONDITIONS_LANGUAGE}
@@ -188,7 +190,9 @@ class Visitor:
             found = ONE_TIME_CODE.search(mail_text(mail))
             return found.group(1) if found else None
 
-        return self.town.mail(self.email, code_in, seen, "the mail with the one-time code")
+        code = self.town.mail(self.email, code_in, seen, "the mail with the one-time code")
+        self.secrets.add(code)
+        return code
 
     def log_in(self, capacity: str | None = None) -> Visitor:
         """Logs in with password and one-time code."""
@@ -208,6 +212,7 @@ class Visitor:
 
     def _keep(self, tokens: dict[str, Any]) -> None:
         self.tokens = tokens | {"since": time.monotonic()}
+        self.secrets |= {tokens["access_token"], tokens["refresh_token"]}
 
     def deposit(self, record_id: str, body: Stream | bytes, **metadata: Any) -> Any:
         """Deposits one file into a record: metadata first, then the bytes as they are."""

@@ -24,7 +24,7 @@ class Village:
     town: Town
     agent: Visitor
     practice: str
-    personal_data: set[str] = field(default_factory=set)
+    people: list[Visitor] = field(default_factory=list)
     _professionals: dict[str, Visitor] = field(default_factory=dict)
 
     def professional(self, name: str, profession: str = "physician", establishment_id: str | None = None) -> Visitor:
@@ -41,7 +41,7 @@ class Village:
         record_id = open_record(self.agent, person)
         letter = self.town.letter(person.name)
         person.ids["presence_code"] = letter.presence_code
-        self.personal_data |= {letter.presence_code, letter.activation_code}
+        person.secrets.add(letter.presence_code)
         person.activate(letter.activation_code)
         person.log_in()
         wait_for(lambda: self.state(person, record_id) == "active" or None, "the active record")
@@ -49,8 +49,15 @@ class Village:
 
     def remember(self, person: Visitor) -> Visitor:
         """Notes what must not be found in any log line."""
-        self.personal_data |= {person.name, person.matricule, person.email, person.password, person.ids["first"]}
+        self.people.append(person)
         return person
+
+    def private_data(self) -> set[str]:
+        """Every datum and every secret of everybody who was here."""
+        found: set[str] = set()
+        for person in self.people:
+            found |= {person.name, person.matricule, person.email, person.password} | person.secrets
+        return found
 
     def state(self, patient: Visitor, record_id: str) -> str | None:
         records = patient.ask("GET", "/records")["records"]

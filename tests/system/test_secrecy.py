@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 
+from tests.builders import pdf
 from tests.system.conftest import Village
 
 PROCESSES = (
     "identity", "directory", "dossier", "documents", "audit", "notifications", "gateway", "broker_auth",
 )  # fmt: skip
+
+
+def whole_word(datum: str, text: str) -> bool:
+    """Six signs of a code may well stand inside an id; a datum does not."""
+    return re.search(rf"(?<![0-9A-Za-z]){re.escape(datum)}(?![0-9A-Za-z])", text) is not None
 
 
 def test_no_log_line_carries_a_name_a_matricule_a_title_a_code_or_a_token(village: Village) -> None:
@@ -17,13 +24,9 @@ def test_no_log_line_carries_a_name_a_matricule_a_title_a_code_or_a_token(villag
     village.mandate(doctor, patient, code="WRQNG234", expect=403)
     village.mandate(doctor, patient)
     title = "Titre-reconnaissable-entre-tous"
-    from tests.builders import pdf
-
     made = doctor.deposit(patient.ids["record_id"], pdf(title), type="medical_report", title=title)
     patient.ask("GET", f"/documents/{made['document_id']}/content")
-    forbidden = village.personal_data | {title, "WRQNG234", village.agent.password}
-    for person in (patient, doctor, village.agent):
-        forbidden |= {person.tokens["access_token"], person.tokens["refresh_token"]}
+    forbidden = village.private_data() | {title, "WRQNG234"}
     for process in PROCESSES:
         settings = village.platform.settings(process)
         forbidden |= {s for s in (settings.broker_password, settings.s3_secret_key, settings.master_key,
@@ -31,7 +34,7 @@ def test_no_log_line_carries_a_name_a_matricule_a_title_a_code_or_a_token(villag
     for process in PROCESSES:
         text = "\n".join(village.platform.log_lines(process))
         assert text, f"{process} logged nothing"
-        found = [datum for datum in forbidden if datum and datum in text]
+        found = [datum for datum in forbidden if datum in text and whole_word(datum, text)]
         assert not found, f"{process} logged {len(found)} forbidden data, e.g. of length {len(found[0])}"
 
 
@@ -57,8 +60,6 @@ def test_one_request_id_runs_through_gateway_and_services(village: Village) -> N
 
 
 def test_nothing_of_a_body_lies_in_a_temporary_folder_or_in_clear_in_the_store(village: Village) -> None:
-    from tests.builders import pdf
-
     patient, doctor = village.patient(), village.professional("doctor a")
     village.mandate(doctor, patient)
     marker = b"CLEAR-TEXT-MARKER-" * 8
