@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed-from.lock
 LOCAL := $(PYTHON) -m deploy.local
 TYPED := services/refusals.py $(wildcard services/*/rules*.py) $(wildcard services/*/contract.py)
 
-.PHONY: help up down url status test test-long lint bench demo parked replay clean setup
+.PHONY: help up down url status test test-long lint bench demo parked replay clean setup started
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,10 +22,10 @@ up: setup ## Install what is missing and start the whole platform; again at any 
 down: ## Stop everything; nothing is lost
 	@if [ -x $(PYTHON) ]; then $(LOCAL) down; else echo "Nothing was ever started here."; fi
 
-url: ## Print the gateway's address
+url: started ## Print the gateway's address
 	@$(LOCAL) url
 
-status: ## Show each part, its process and its log
+status: started ## Show each part, its process and its log
 	@$(LOCAL) status
 
 test: setup lint ## Run every test, on a platform of its own, and take it down
@@ -46,10 +46,10 @@ bench: setup ## Measure; ONLY=rpc,deposit for a part, SIZE=small|full
 demo: setup ## Play one patient's journey against the running platform
 	@$(PYTHON) -m deploy.demo
 
-parked: ## List the events that failed for good
+parked: started ## List the events that failed for good
 	@$(LOCAL) parked
 
-replay: ## Give parked events their tries again; SERVICE=name for one service
+replay: started ## Give parked events their tries again; SERVICE=name for one service
 	@$(LOCAL) replay $(SERVICE)
 
 clean: ## Remove caches; DATA=yes also stops the platform and deletes its data
@@ -58,6 +58,9 @@ clean: ## Remove caches; DATA=yes also stops the platform and deletes its data
 	@if [ "$(DATA)" = yes ] && [ -e .run ]; then $(MAKE) down; real=$$(readlink -f .run); rm -rf .run "$$real"; echo "The platform's data is deleted."; fi
 
 setup: $(INSTALLED)
+
+started:
+	@[ -x $(PYTHON) ] || { echo "Nothing was ever started here: make up" >&2; exit 1; }
 
 $(INSTALLED): requirements.lock
 	@deploy/local/environment.sh $(VENV)

@@ -12,18 +12,20 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pika
+from pika.exceptions import AMQPError
 from rich.console import Console
 
 from deploy.agency import establishment, introduce, newcomer, open_record
+from deploy.local.layout import REPOSITORY
 from deploy.local.people import visitor
 from deploy.local.stack import Stack
 from deploy.visitors import Stream, Town, UnexpectedAnswer, Visitor, wait_for
 from services.dossier.contract import DECLARATION_WORDINGS
 
+STATE = REPOSITORY / ".run"
 BIG = 50 * 1024 * 1024
 STATEMENT = next(iter(DECLARATION_WORDINGS))
 
@@ -153,6 +155,7 @@ def play(town: Town, agent: Visitor) -> None:
     _need("prescribed_medical_treatment" in seen_there, "prescriptions are a pharmacist's to read")
     _need(not seen_there & {"medical_certificate", "imaging"}, "certificates and images are not")
     say("pharmacist", f"sees {titles(pharmacist.documents(record_id))}")
+    say("pharmacist", "does not see « Certificat », « Radiographie », which the matrix keeps from pharmacists")
 
     scene(7, "A foreign system receives document.deposited")
     _foreign_system(agent, practice, doctor_a, record_id)
@@ -245,14 +248,14 @@ def _need(fact: bool, what: str) -> None:
 
 def main() -> int:
     """Plays the journey against the platform of this clone."""
-    stack = Stack(Path(".run"))
-    if not stack.url:
+    stack = Stack(STATE)
+    if not stack.people() or not stack.supervisor.is_up():
         out.print("The platform is not running: make up")
         return 1
     town = Town(stack.url, stack.layout.mail, stack.layout.letters)
     try:
         play(town, visitor(town, stack.people()["agent"]))
-    except (UnexpectedAnswer, TimeoutError) as wrong:
+    except (UnexpectedAnswer, OSError, AMQPError) as wrong:
         out.print(f"\n[bold red]The journey stopped:[/bold red] {wrong}\nThe logs lie in {stack.layout.logs}")
         return 1
     return 0

@@ -8,7 +8,7 @@ _gateway = _settings.process == "gateway"
 bind = _settings.gateway_bind if _gateway else _settings.broker_auth_bind
 workers = _settings.gateway_workers if _gateway else 1
 threads = _settings.gateway_threads if _gateway else 8
-worker_class = "gthread"
+worker_class = "gateway.pace.Worker" if _gateway else "gthread"
 # An upload or a download may take its time: a thread is not a worker, but the worker's heartbeat is.
 timeout = 120
 graceful_timeout = 25

@@ -45,7 +45,8 @@ def answer(document_id: str, version_id: str | None) -> Response:
     """
     asked = _asked_range()
     which = {"document_id": document_id, "version_id": version_id, "gateway_key": gateway_key()}
-    content = ask("documents", "open_content", **which, from_start=asked is None or asked[0] == 0)
+    from_start = asked is None or asked[0] == 0
+    content = ask("documents", "open_content", **which, from_start=from_start)
     size, tag = content["size"], quote_etag(content["version_id"])
     headers = _headers(content, tag)
     if request.if_none_match.contains_weak(content["version_id"]):
@@ -56,6 +57,9 @@ def answer(document_id: str, version_id: str | None) -> Response:
         status = 206
     else:
         start, end, status = 0, size - 1, 200
+    if start == 0 and not from_start:
+        # the last bytes are all there are, or If-Range asks for another version: it begins at the first byte after all
+        ask("documents", "open_content", **which | {"version_id": content["version_id"]}, from_start=True)
     headers["Content-Length"] = str(end - start + 1)
     if request.method == "HEAD":
         return Response(status=status, headers=headers)

@@ -138,7 +138,10 @@ def read_body(schema: type[Shape]) -> dict[str, Any]:
         raise refused("unsupported_media_type", allowed=[JSON])
     if (request.content_length or 0) > BODY_LIMIT:
         raise refused("body_too_large", max_size=BODY_LIMIT)
-    raw = request.stream.read(BODY_LIMIT + 1)
+    try:
+        raw = request.stream.read(BODY_LIMIT + 1)
+    except Exception:  # the server's own kinds: the sender left, crawled, or broke its chunks
+        raise refused("invalid_json") from None
     if len(raw) > BODY_LIMIT:
         raise refused("body_too_large", max_size=BODY_LIMIT)
     return loaded(schema, raw)
@@ -189,6 +192,7 @@ def _pointers(messages: Any, at: str) -> list[dict[str, str]]:
         found: list[dict[str, str]] = []
         for name, inner in messages.items():
             step = "" if name == "_schema" else "/" + str(name)[:64].replace("~", "~0").replace("/", "~1")
+            step = step.encode("utf-8", "replace").decode()  # an unpaired surrogate cannot be written back
             found += _pointers(inner, at + step)
         return found
     listed = messages if isinstance(messages, list) else [messages]

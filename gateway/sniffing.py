@@ -24,6 +24,7 @@ UNDECLARED = (None, "", "application/octet-stream", "binary/octet-stream")
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
 _LOCK = re.compile(rb"/Encrypt[\x00\t\n\f\r ]*(?:\d+[\x00\t\n\f\r ]+\d+[\x00\t\n\f\r ]+R|<<)")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
+_DOCTYPE = b"<!DOCTYPE"
 _XML_START = re.compile(rb"(?:\xef\xbb\xbf)?[\t\r\n ]*<")
 _CDA_START = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?ClinicalDocument[\s>]")
 _CDA_END = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?ClinicalDocument\s*>(?:\s|<!--.*?-->|<\?.*?\?>)*\Z", re.DOTALL)
@@ -52,6 +53,7 @@ class Inspector:
         self._last_size = 0
         self._kind: str | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._seam = b""
 
     def feed(self, block: bytes) -> None:
         """Looks at the next bytes."""
@@ -97,6 +99,11 @@ class Inspector:
     def _watch(self, block: bytes) -> None:
         if self._kind == TEXT:
             self._text(block)
+        elif self._kind == CDA:
+            # it may stand behind a comment longer than any head, and across two blocks
+            if _DOCTYPE in self._seam + block:
+                raise refused("unsupported_media_type", allowed=list(ALLOWED))
+            self._seam = (self._seam + block)[1 - len(_DOCTYPE) :]
 
     def _text(self, block: bytes, final: bool = False) -> None:
         try:
@@ -123,7 +130,7 @@ def kind_of(head: bytes) -> str | None:
         return DICOM
     if _XML_START.match(head):
         # a document type declaration could pull in other files at every later reader
-        harmless = b"<!DOCTYPE" not in head and b"\0" not in head
+        harmless = _DOCTYPE not in head and b"\0" not in head
         return CDA if harmless and _CDA_START.search(head) and b"urn:hl7-org:v3" in head else None
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)

@@ -110,14 +110,26 @@ def make_engine(url: str, **options: Any) -> sa.Engine:
     return sa.create_engine(url, hide_parameters=True, connect_args={"connect_timeout": 3}, **options)
 
 
-_ENDED = sa.select(sa.literal(1)).where(ended_sessions.c.session_id == sa.bindparam("session_id"))
+# Each word to the database is a journey of its own, and a green process waits for each. So a transaction's first word
+# carries its begin, and its last one the events it emitted with its commit.
+_BEGIN = sa.text("begin")
+_BEGIN_AND_LOOK = sa.text("begin; select 1 from ended_sessions where session_id = cast(:session_id as uuid)")
+_COMMIT = sa.text("commit")
+_EMIT = (
+    "insert into outbox (event_id, type, envelope) select told.* from"
+    " unnest(cast(:ids as uuid[]), cast(:types as text[]), cast(:envelopes as text[])) as told; commit"
+)
+_EMIT_AND_COMMIT = sa.text(_EMIT)
+_EMIT_PROMPTLY_AND_COMMIT = sa.text("select pg_notify('outbox', ''); " + _EMIT)
+_ROLLBACK = sa.text("rollback")
+_EMITTED = "emitted"
 
 
 class Sessions:
-    """Transactions of one database."""
+    """Transactions of one database; the driver is left in autocommit, begin and commit are said here."""
 
     def __init__(self, url: str) -> None:
-        self.engine = make_engine(url)
+        self.engine = make_engine(url, isolation_level="AUTOCOMMIT")
         self._make = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
@@ -127,11 +139,60 @@ class Sessions:
         A caller's session is asked for first, inside the transaction, so that all replicas agree on its end.
         Refuses: SessionEnded.
         """
-        with self._make.begin() as session:
+        with self._make() as session:
             session.info["context"] = who.context if who is not None else None  # emit() passes it on
-            if isinstance(who, Caller) and session.execute(_ENDED, {"session_id": who.session_id}).first():
-                raise SessionEnded()
-            yield session
+            session.info[_EMITTED] = []
+            try:
+                if not isinstance(who, Caller):
+                    session.execute(_BEGIN)
+                elif session.execute(_BEGIN_AND_LOOK, {"session_id": who.session_id}).first():
+                    raise SessionEnded()
+                yield session
+                session.flush()
+                _commit(session)
+            except BaseException:
+                _roll_back(session)
+                raise
+
+
+def add_to_outbox(session: Session, event_id: str, kind: str, envelope: str, *, prompt: bool) -> None:
+    """Has an event written with the commit of this transaction, and only with it."""
+    session.info[_EMITTED].append((event_id, kind, envelope, prompt))
+
+
+def _commit(session: Session) -> None:
+    emitted = session.info[_EMITTED]
+    if not emitted:
+        session.execute(_COMMIT)
+        return
+    ids, kinds, envelopes, prompt = (list(column) for column in zip(*emitted, strict=True))
+    statement = _EMIT_PROMPTLY_AND_COMMIT if any(prompt) else _EMIT_AND_COMMIT
+    session.execute(statement, {"ids": ids, "types": kinds, "envelopes": envelopes})
+
+
+def _roll_back(session: Session) -> None:
+    try:
+        session.execute(_ROLLBACK)
+    except Exception:
+        session.invalidate()  # a connection that cannot even be told so is thrown away, and with it what it began
+
+
+class Savepoint:
+    """A part of a transaction that can be undone by itself, with the events it emitted."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._emitted = len(session.info[_EMITTED])
+        self._nested = session.begin_nested()
+
+    def keep(self) -> None:
+        """Makes the part one with the rest."""
+        self._nested.commit()
+
+    def undo(self) -> None:
+        """As if the part had never been."""
+        self._nested.rollback()
+        del self._session.info[_EMITTED][self._emitted :]
 
 
 class Database(DependencyProvider):  # type: ignore[misc]

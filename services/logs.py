@@ -54,12 +54,3 @@ def _places(trace: TracebackType | None) -> list[str]:
     """Where an exception passed, innermost last, without any value."""
     return [f"{frame.filename.rsplit('/', 2)[-2]}/{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}"
             for frame in traceback.extract_tb(trace)[-8:] if "/" in frame.filename]  # fmt: skip
-
-
-def setup(level: int = logging.INFO) -> None:
-    """Send this process' log to stderr as JSON lines; used by processes that nameko does not start."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in ("urllib3", "pika", "amqp", "kombu", "fontTools", "fpdf"):
-        logging.getLogger(name).setLevel(logging.WARNING)

@@ -9,14 +9,17 @@ import os
 import tomllib
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any
+from typing import Any, Literal, get_args
+
+Profile = Literal["production", "local"]
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything a process may be told from outside. Sizes in bytes, times in seconds, keys in base64."""
 
-    profile: str = "production"
+    profile: Profile = "production"
     process: str = ""
 
     broker_host: str = "127.0.0.1"
@@ -73,7 +76,8 @@ def _typed(kind: Any, text: str) -> Any:
 def load() -> Settings:
     """This process' settings, read once.
 
-    Refuses: a file with a name no setting has (a misspelt setting must not pass as a default).
+    Refuses: a file with a name no setting has (a misspelt setting must not pass as a default); an unknown profile; the
+    profile `local` with a door beyond loopback, because people whose passwords lie in a file live there.
     """
     values: dict[str, Any] = {}
     path = os.environ.get("OPENDSP_SETTINGS")
@@ -88,4 +92,12 @@ def load() -> Settings:
         text = os.environ.get(f"OPENDSP_{name.upper()}")
         if text is not None:
             values[name] = _typed(kind, text)
-    return Settings(**values)
+    settings = Settings(**values)
+    if settings.profile not in get_args(Profile):
+        raise ValueError(f"profile is {' or '.join(get_args(Profile))}, not {settings.profile}")
+    beyond = [
+        bind for bind in (settings.gateway_bind, settings.broker_auth_bind) if bind.rpartition(":")[0] not in LOOPBACK
+    ]
+    if settings.profile == "local" and beyond:
+        raise ValueError(f"the profile local listens on loopback only, not on {', '.join(beyond)}")
+    return settings

@@ -98,7 +98,8 @@ class Verifier:
 
     def claims(self, token: str | None) -> dict[str, Any]:
         """The token's claims, when signed by identity and not expired."""
-        if not token:
+        # What stands on a wire may be anything; a signed token is ASCII text.
+        if not isinstance(token, str) or not token or not token.isascii():
             raise Unauthenticated()
         digest = sha256(token.encode()).digest()
         claims = self._seen.get(digest)

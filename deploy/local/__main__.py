@@ -27,6 +27,11 @@ def main(arguments: Sequence[str]) -> int:
         errors.print("\n[bold red]failed:[/] ", end="")
         errors.print(str(failure), markup=False)
         return 1
+    except OSError as error:
+        errors.print("\n[bold red]failed:[/] ", end="")
+        advice = f"see that the disk is not full and who owns {asked.state}: what root started is root's to run"
+        errors.print(str(StackFailure(str(error), advice=advice)), markup=False)
+        return 1
     except KeyboardInterrupt:
         errors.print("\nInterrupted. What already runs stays up; `make down` ends it.")
         return 130
@@ -64,9 +69,9 @@ def _status(stack: Stack, _asked: argparse.Namespace) -> None:
     table = Table("part", "state", "pid", "since", "log", box=None)
     for name, facts in stack.supervisor.states().items():
         since = facts["description"].partition("uptime ")[2]
-        table.add_row(name, facts["statename"].lower(), str(facts["pid"] or ""), since, str(stack.layout.log(name)))
+        table.add_row(name, facts["statename"].lower(), str(facts["pid"] or ""), since, stack.layout.log(name).name)
     out.print(table)
-    out.print(f"\nThe gateway: {stack.url}")
+    out.print(f"\nThe gateway: {stack.url}\nThe logs lie in {_near(stack) / 'logs'}")
 
 
 def _scale(stack: Stack, asked: argparse.Namespace) -> None:
@@ -87,7 +92,10 @@ def _parked(stack: Stack, _asked: argparse.Namespace) -> None:
 
 
 def _replay(stack: Stack, asked: argparse.Namespace) -> None:
-    for service, count in replay(stack.layout, asked.service).items():
+    replayed = {service: count for service, count in replay(stack.layout, asked.service).items() if count}
+    if not replayed:
+        out.print("No event was parked.")
+    for service, count in replayed.items():
         out.print(f"{service}: {count} given {'its tries' if count == 1 else 'their tries'} again")
 
 

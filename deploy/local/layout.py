@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from deploy.local.failure import StackFailure
 
@@ -108,7 +109,7 @@ class Layout:
     def ports(self) -> dict[str, int]:
         """The port of each listener, chosen among the free ones at the first start and kept."""
         kept_in = self.state / "ports.json"
-        ports: dict[str, int] = json.loads(kept_in.read_text()) if kept_in.exists() else {}
+        ports: dict[str, int] = read_kept(kept_in)
         missing = [name for name in PORTS if name not in ports]
         if missing:
             chosen = free_ports(len(missing), taken=ports.values())
@@ -124,7 +125,7 @@ class Layout:
     def secrets(self) -> dict[str, str]:
         """Every password and key of this stack, made at the first start, readable by its owner only."""
         kept_in = self.state / "secrets.json"
-        kept: dict[str, str] = json.loads(kept_in.read_text()) if kept_in.exists() else {}
+        kept: dict[str, str] = read_kept(kept_in)
         wanted = {
             "database_admin": password,
             **{f"database_{service}": password for service in SERVICES},
@@ -207,6 +208,25 @@ def write_private(path: Path, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     fresh.replace(path)
+
+
+def read_kept(path: Path) -> dict[str, Any]:
+    """What a JSON file of the state folder holds; nothing when it was never written.
+
+    Refuses: StackFailure when it can no longer be read as what it was.
+    """
+    try:
+        kept = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        kept = None
+    if not isinstance(kept, dict):
+        raise StackFailure(
+            f"{path} is damaged",
+            advice="put a copy of it back; all but secrets.json, without which the data stays shut, may be removed",
+        )
+    return kept
 
 
 def free_ports(count: int, taken: Iterable[int]) -> list[int]:

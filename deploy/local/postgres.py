@@ -112,12 +112,6 @@ def make_database(cursor: "psycopg2.extensions.cursor", name: str, password: str
     cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
 
-def drop_database(cursor: "psycopg2.extensions.cursor", name: str) -> None:
-    """Remove a database made by make_database, its connections and its role."""
-    cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-    cursor.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
-
-
 def connect(layout: Layout, database: str = "postgres") -> connection:
     """A connection of the administrator, each statement its own transaction."""
     made = psycopg2.connect(

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.local.layout import REPOSITORY, SERVICES, Layout, write_private
+from deploy.local.layout import REPOSITORY, SERVICES, Layout, read_kept, write_private
 from deploy.local.part import Part
 from deploy.rabbitmq import topology
 
@@ -106,8 +106,7 @@ def parts(layout: Layout) -> list[Part]:
 
 def replicas(layout: Layout) -> dict[str, int]:
     """How many processes of each service run."""
-    kept_in = layout.state / "replicas.json"
-    kept = json.loads(kept_in.read_text()) if kept_in.exists() else {}
+    kept = read_kept(layout.state / "replicas.json")
     return {service: kept.get(service, 1) for service in SERVICES}
 
 

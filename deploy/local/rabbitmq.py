@@ -61,7 +61,8 @@ def parts(layout: Layout) -> list[Part]:
         name="rabbitmq",
         command=[str(INSTALLED / "rabbitmq-server")],
         directory=layout.rabbitmq,
-        environment=_environment(layout),
+        # Told so, the script becomes the broker instead of standing before it: whoever is killed is who is supervised.
+        environment=_environment(layout) | {"RUNNING_UNDER_SYSTEMD": "true"},
     )
     return [mapper, broker]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from deploy.local import mailbox, packages, postgres, processes, rabbitmq, seaweed
 from deploy.local.failure import StackFailure
-from deploy.local.layout import REPOSITORY, SERVICES, Layout, is_free, write_private
+from deploy.local.layout import REPOSITORY, SERVICES, Layout, is_free, read_kept, write_private
 from deploy.local.part import Part
 from deploy.local.supervise import Supervisor
 
@@ -24,7 +24,6 @@ from deploy.local.supervise import Supervisor
 Progress = Callable[[str, str, float], None]
 
 INFRASTRUCTURE = ("postgres", "epmd", "rabbitmq", "weed", "mailbox")
-PORT_OF = {"postgres": "postgres", "epmd": "epmd", "rabbitmq": "rabbitmq", "weed": "s3", "mailbox": "smtp"}
 PATIENCE = 90.0
 
 
@@ -140,7 +139,7 @@ class Stack:
         began = time.monotonic()
         postgres.provision(self.layout)
         kept_in = self.layout.state / "migrated.json"
-        done: dict[str, str] = json.loads(kept_in.read_text()) if kept_in.exists() else {}
+        done: dict[str, str] = read_kept(kept_in)
         wanted = {service: self._schema_of(service) for service in SERVICES}
         due = [service for service in SERVICES if done.get(service) != wanted[service]]
         if due:
@@ -229,8 +228,7 @@ class Stack:
 
     def people(self) -> dict[str, dict[str, str]]:
         """The log-ins of the demo people by role. Empty when none are loaded."""
-        kept_in = self.layout.state / "people.json"
-        return json.loads(kept_in.read_text()) if kept_in.exists() else {}
+        return read_kept(self.layout.state / "people.json")
 
     # -- how it is done ------------------------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ ACTIONS: frozenset[str] = frozenset(
         "circle.added",
         "circle.removed",
         "circle.read",
+        "document.prepared",
         "document.created",
         "document.searched",
         "document.read",

@@ -68,9 +68,10 @@ def require_position(cursor: object) -> Position | None:
         return None
     try:
         at, entry_id = _decoded(cursor)
-    except (ValueError, binascii.Error) as broken:
+        ours = cursor_after(at, entry_id) == cursor
+    except (ValueError, OverflowError, binascii.Error) as broken:  # overflow: a time that no calendar has in UTC
         raise _invalid("cursor", "format") from broken
-    if cursor_after(at, entry_id) != cursor:
+    if not ours:
         raise _invalid("cursor", "format")
     return at, entry_id
 

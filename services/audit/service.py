@@ -23,7 +23,7 @@ class Audit(Service):
     name = NAME
     dossier = Remote("dossier")
 
-    @on(TRACE_SOURCES, AccessTraced)
+    @on(TRACE_SOURCES, AccessTraced, together=True)
     def on_access_traced(self, session: Session, event: Received) -> None:
         """Keeps a trace, once, with the emitter that the broker vouches for."""
         store.insert_entry(session, event.data, event.source, now())

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import eventlet
 import sqlalchemy as sa
@@ -20,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from services.bus.consumer import Consumer, declared, sessions_of, settle
-from services.db import forget_requests, inbox, new_id, now
+from services.db import Savepoint, forget_requests, inbox, new_id, now
 from services.refusals import Refusal, Unavailable
 from services.settings import load
 from services.tokens import Context
@@ -29,6 +30,7 @@ TRIES = 10
 BACKOFF_CAP = 60.0  # seconds between two tries
 INBOX_PREFETCH = 200
 INBOX_WORKERS = 2
+TOGETHER = 50  # events one transaction works where their handler allows it
 DONE_KEPT_DAYS = 7
 
 log = logging.getLogger(__name__)
@@ -136,10 +138,11 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         try:
             text = bytes(message.body).decode() if not isinstance(message.body, str) else message.body
             envelope = json.loads(text)
-            event_id, kind = envelope["id"], envelope["type"]
+            event_id, kind = str(UUID(envelope["id"])), envelope["type"]
+            kind.encode()  # an unpaired surrogate could not be stored, not even as parked
             genuine = envelope["source"] == source and (source, kind) in self._handlers
-            Context.from_wire({"deadline": 0, **envelope}, source)
-        except (ValueError, KeyError, TypeError):
+            Context.from_wire({**envelope, "deadline": 0}, source)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             text, event_id, kind, genuine = "{}", new_id(), "undecodable", False
         if cause is None and not genuine:
             return None
@@ -150,7 +153,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         cleaned = 0.0
         while not self._stopping:
             try:
-                while self._work_one() and not self._stopping:
+                while self._work_next() and not self._stopping:
                     pass
                 if time.time() - cleaned > 3600:
                     self._clean()
@@ -162,25 +165,50 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
             except eventlet.queue.Empty:
                 pass
 
-    def _work_one(self) -> bool:
-        """Works the next due event in one transaction with its row; False when there is none.
+    def _work_next(self) -> bool:
+        """Works the next due event in one transaction with its row, and with it those that may share it; False when
+        there is none.
 
         A failing handler is undone to a savepoint, so the row stays locked until its next try is written: no other
-        worker or replica sees it due in between.
+        worker or replica sees it due in between. Where one of several fails, each is worked by itself.
         """
         with sessions_of(self.container).transaction() as session:
             row = session.execute(_NEXT, {"at": now()}).first()
             if row is None:
                 return False
-            savepoint = session.begin_nested()
-            failure = self._handle(session, row)
-            if failure is None:
-                savepoint.commit()
-                session.execute(_DONE, {"id": row.event_id})
-            else:
-                savepoint.rollback()
-                self._put_off(session, row, failure)
+            rows = [row, *self._together_with(session, row)]
+            if len(rows) == 1 or not self._worked(session, rows):
+                for one in rows:
+                    self._work_one(session, one)
         return True
+
+    def _together_with(self, session: Session, row: Any) -> Sequence[Any]:
+        """The other due events that one transaction may work with this one."""
+        entrypoint = self._handlers.get((row.source, row.type))
+        if entrypoint is None or not entrypoint.together:
+            return ()
+        asked = {"at": now(), "id": row.event_id, "source": row.source, "type": row.type}
+        return session.execute(_LIKE_IT, asked).all()
+
+    def _worked(self, session: Session, rows: Sequence[Any]) -> bool:
+        """Works several events; undone and False when one fails."""
+        point = Savepoint(session)
+        if any(self._handle(session, row) is not None for row in rows):
+            point.undo()
+            return False
+        point.keep()
+        session.execute(_DONE, {"ids": [row.event_id for row in rows]})
+        return True
+
+    def _work_one(self, session: Session, row: Any) -> None:
+        point = Savepoint(session)
+        failure = self._handle(session, row)
+        if failure is None:
+            point.keep()
+            session.execute(_DONE, {"ids": [row.event_id]})
+        else:
+            point.undo()
+            self._put_off(session, row, failure)
 
     def _handle(self, session: Session, row: Any) -> BaseException | None:
         """Runs the handler in a worker of the container; its error, if any, an event nobody handles among them."""
@@ -201,9 +229,10 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         return error
 
     def _put_off(self, session: Session, row: Any, failure: BaseException) -> None:
-        """Backoff; the last try parks. An outage of another part is no fault of the event and never parks it."""
+        """Backoff; the last try parks. An outage of another part, or our own end, is no fault of the event and never
+        parks it."""
         attempts = row.attempts + 1
-        outage = isinstance(failure, Unavailable | OperationalError | OSError)
+        outage = isinstance(failure, Unavailable | OperationalError | OSError | ContainerBeingKilled)
         wait = min(BACKOFF_CAP, 0.5 * 2 ** min(attempts, 10))
         cause = failure.code if isinstance(failure, Refusal) else type(failure).__name__
         parked = attempts >= TRIES and not outage
@@ -235,20 +264,33 @@ class Parked:
         self.receive = inbox_of.receive_parked
 
 
-_NEXT = (
+_DUE = (
     sa.select(inbox.c.event_id, inbox.c.source, inbox.c.type, inbox.c.envelope, inbox.c.attempts)
     .where(inbox.c.state == "due", inbox.c.due_at <= sa.bindparam("at"))
-    .order_by(inbox.c.due_at, inbox.c.seq).limit(1).with_for_update(skip_locked=True)
+    .order_by(inbox.c.due_at, inbox.c.seq).with_for_update(skip_locked=True)
 )  # fmt: skip
-_DONE = sa.update(inbox).where(inbox.c.event_id == sa.bindparam("id")).values(state="done", cause=None)
+_NEXT = _DUE.limit(1)
+_LIKE_IT = (
+    _DUE.where(inbox.c.source == sa.bindparam("source"), inbox.c.type == sa.bindparam("type"),
+               inbox.c.event_id != sa.bindparam("id"))
+    .limit(TOGETHER - 1)
+)  # fmt: skip
+_DONE = (
+    sa.update(inbox).where(inbox.c.event_id.in_(sa.bindparam("ids", expanding=True))).values(state="done", cause=None)
+)
 
 
 class EventHandler(Entrypoint):  # type: ignore[misc]
-    """A method that works one kind of event; sources: the services that emit it."""
+    """A method that works one kind of event; sources: the services that emit it.
+
+    together: many such events may share one transaction. For handlers alone that do nothing but write to their own
+    database: what one does outside would be done again when another fails.
+    """
 
     inbox = Inbox()
 
-    def __init__(self, sources: str | Sequence[str], contract: Any, **kwargs: Any) -> None:
+    def __init__(self, sources: str | Sequence[str], contract: Any, *, together: bool = False, **kwargs: Any) -> None:
+        self.together = together
         self.sources = (sources,) if isinstance(sources, str) else tuple(sources)
         self.contract = contract
         self.event_type = contract if isinstance(contract, str) else contract.type

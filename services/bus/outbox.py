@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from typing import Any
 
 import eventlet
@@ -15,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from services.bus.consumer import sessions_of
-from services.db import new_id, now, outbox, rfc3339, subjects
+from services.db import add_to_outbox, new_id, now, outbox, rfc3339, subjects
 from services.refusals import Unavailable
 from services.rpc import Link, dumps
 from services.settings import load
@@ -31,15 +30,10 @@ _NUMBER = (
     .on_conflict_do_update(index_elements=["subject"], set_={"number": subjects.c.number + 1})
     .returning(subjects.c.number)
 )  # fmt: skip
-_QUIET = outbox.insert()
-_PROMPT = sa.text(
-    "insert into outbox (event_id, type, envelope)"
-    " select :event_id, :type, :envelope from (select pg_notify('outbox', '')) as told"
-).bindparams(sa.bindparam("event_id", type_=sa.Uuid(as_uuid=False)))
 
 
 def emit(session: Session, event: Any) -> str:
-    """Writes an event of a contract into the outbox, inside the transaction of the change it tells; gives its id.
+    """Writes an event of a contract into the outbox, with the commit of the change it tells; gives its id.
 
     An event with a `subject` gets that subject's next number; taking it locks the subject until the commit, so
     numbers of one subject are committed in order. `prompt = False` leaves the relay to its next round.
@@ -52,10 +46,9 @@ def emit(session: Session, event: Any) -> str:
     envelope = {
         "id": event_id, "source": load().process, "type": kind.type, "time": rfc3339(now()), "subject": subject,
         "number": number, "request_id": context.request_id if context else event_id,
-        "traceparent": context.traceparent if context else None, "data": asdict(event),
+        "traceparent": context.traceparent if context else None, "data": vars(event),
     }  # fmt: skip
-    row = {"event_id": event_id, "type": kind.type, "envelope": dumps(envelope).decode()}
-    session.execute(_PROMPT if getattr(kind, "prompt", True) else _QUIET, row)
+    add_to_outbox(session, event_id, kind.type, dumps(envelope).decode(), prompt=getattr(kind, "prompt", True))
     return event_id
 
 
@@ -85,7 +78,6 @@ class Relay(DependencyProvider):  # type: ignore[misc]
         while not self._stopping:
             try:
                 with engine.connect() as connection:
-                    connection.execution_options(isolation_level="AUTOCOMMIT")
                     self._serve(connection)
             except Exception as broken:  # the driver's own errors among them: whatever it was, it is tried again
                 log.warning("relay waits", exc_info=broken, extra={"kind": type(broken).__name__})
@@ -124,6 +116,7 @@ class Relay(DependencyProvider):  # type: ignore[misc]
         self._done, self._sent, self._broken = Signal(), False, False
         self._open.clear()
         for row in rows:
+            self._link.channel()  # a link that has to be opened anew begins its count before this row, not after
             self._tag += 1
             self._open.add(self._tag)
             self._link.publish(
@@ -143,6 +136,7 @@ class Relay(DependencyProvider):  # type: ignore[misc]
         channel.confirm_select()
         self._open.clear()
         self._tag = 0
+        self._broken = True  # opened in the middle of a batch: its tags are counted from another link
         channel.events["basic_ack"].add(self._confirmed)
         channel.events["basic_nack"].add(self._refused)
 

@@ -63,7 +63,7 @@ class RpcServer(RpcConsumer):  # type: ignore[misc]
             context = Context.from_wire(body["context"], str(message.properties.get("user_id", "")))
             entrypoint = self._methods[message.delivery_info["routing_key"][self._prefix :]]
             kwargs = body["kwargs"]
-        except (ValueError, KeyError, TypeError) as broken:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as broken:
             log.warning("request not understood", extra={"kind": type(broken).__name__})
             self.answer(message, Internal())
             return
@@ -79,7 +79,7 @@ class RpcServer(RpcConsumer):  # type: ignore[misc]
             self.answer(message, refusal)
         except ContainerBeingKilled:
             settle(message, "requeue")
-        except DBAPIError:
+        except (DBAPIError, PoolTimeout):
             self.answer(message, Unavailable(service=self.container.service_name))
 
     def _finished(

@@ -27,7 +27,6 @@ PROFESSIONS: tuple[str, ...] = (
 )
 """The matrix columns that are professions; `referring_physician` is a physician's ground in one record, not one."""
 
-LICENCES: tuple[str, ...] = ("valid", "suspended", "withdrawn")
 ESTABLISHMENT_KINDS: tuple[str, ...] = ("practice", "hospital", "laboratory", "pharmacy", "care_network")
 LANGUAGES: tuple[str, ...] = ("fr", "lb", "pt", "en", "de")
 SEXES: tuple[str, ...] = ("F", "M", "X")

@@ -4,7 +4,7 @@ The only file of this service that others import.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, NotRequired, TypedDict
+from typing import ClassVar, Final, NotRequired, TypedDict
 
 from services.refusals import Refusal
 
@@ -20,8 +20,6 @@ SUBSCRIPTIONS: dict[tuple[str, str], str] = {}
 
 LEVELS: tuple[str, ...] = ("standard", "confidential", "private")
 """How confidential a document is, from open to closed [RGD 6(3), seed 002]."""
-
-Level = Literal["standard", "confidential", "private"]
 
 LEVEL_AT_DEPOSIT: Final = "standard"
 

@@ -301,11 +301,13 @@ def from_cursor(cursor: object) -> Position | None:
             return None
         moment = datetime.fromisoformat(parts[0])
         identity = canonical_id(parts[1])
-    except (binascii.Error, ValueError, TypeError, RecursionError):
+        if moment.tzinfo is None or identity is None:
+            return None
+        position = Position(moment, identity)
+        # A time that only Python can read, in a zone of seconds or before the first year, must not reach the database.
+        return position if to_cursor(position) == cursor else None
+    except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError):
         return None
-    if moment.tzinfo is None or identity is None:
-        return None
-    return Position(moment, identity)
 
 
 def is_page_limit(limit: object) -> bool:

@@ -100,7 +100,7 @@ class Documents(Service):
         type: slug of document_types.csv. title: 1 to 200 characters. act_date: ISO day of the act. language: two
         letters. gateway_key: X25519 public key (base64) of the gateway process that has the bytes at hand; the answer
         then holds a first try, as `start_upload` gives. Under one Idempotency-Key there is one upload, and every
-        repeat gets a try of its own. No trace when allowed: the deposit leaves it at `commit_deposit`.
+        repeat gets a try of its own. Without gateway_key the permission leaves a trace; with it `commit_deposit` does.
 
         Refuses: InvalidInput; RecordNotFound without a ground (RecordClosed to the holder); TypeNotDepositable where
         no ground lets this caller deposit the type's category; RequestInFlight, KeyReused [RGD 9(1), RGD Annex 1].
@@ -134,6 +134,9 @@ class Documents(Service):
                 }  # fmt: skip
                 remember(session, caller, "prepare_deposit", said, answer)
             if gateway_key is None:
+                # an answer of its own; with the bytes at hand the one trace is the deposit's
+                grant = rules.may_deposit(scope, metadata.type)
+                answers.allow(session, caller, "document.prepared", grant, record_id=asked)
                 return answer
             started = self._start(session, answer["upload_id"], asked, record_key, gateway_key)
             return {**answer, **started}

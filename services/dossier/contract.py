@@ -155,13 +155,6 @@ class AccessScope:
                 return clause
         return None
 
-    def depositing_clause(self, category: str) -> Clause | None:
-        """The first clause that lets this caller deposit a document of this category."""
-        for clause in self.clauses:
-            if category in clause.deposit:
-                return clause
-        return None
-
     def to_wire(self) -> dict[str, Any]:
         return {
             "record_id": self.record_id,

@@ -125,6 +125,21 @@ def test_a_port_that_another_program_took_is_told_with_its_name(place: Path) -> 
     assert "ports.json" in told.value.advice
 
 
+@pytest.mark.parametrize("damage", ["", "{", "[]"])
+def test_a_damaged_file_of_the_stack_is_told_and_never_replaced(layout: Layout, damage: str) -> None:
+    for kept in ("secrets", "ports"):
+        file = layout.state / f"{kept}.json"
+        file.write_text(damage)
+        with pytest.raises(StackFailure, match=file.name) as told:
+            getattr(Layout(layout.state), kept)
+        assert "put a copy of it back" in told.value.advice
+        assert file.read_text() == damage
+
+
+def test_a_file_that_was_never_written_is_empty(layout: Layout) -> None:
+    assert layouts.read_kept(layout.state / "people.json") == {}
+
+
 def test_a_contract_that_cannot_be_read_is_told_before_anything_starts(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from minio import Minio
 from deploy.local import mailbox, processes
 from deploy.local.layout import is_free
 from deploy.local.stack import INFRASTRUCTURE, Stack
+from deploy.local.supervise import wait_until
 
 BUCKET = "kept"
 
@@ -50,6 +51,21 @@ def processes_of(stack: Stack) -> list[str]:
         if state in told:
             found.append(f"{entry.name} {(entry / 'cmdline').read_bytes()[:80]!r}")
     return found
+
+
+def unsupervised(stack: Stack) -> list[str]:
+    """The processes of the stack that descend from no supervisor: left behind by a parent that was killed alone."""
+    found = {int(line.split()[0]): line for line in processes_of(stack)}
+    found.pop(int((stack.layout.supervisor / "supervisord.pid").read_text()))
+    started = set(pids(stack).values())
+    return [line for pid, line in found.items() if pid not in started and parent_of(pid) not in found]
+
+
+def parent_of(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def pids(stack: Stack) -> dict[str, int]:
@@ -116,6 +132,20 @@ def test_a_part_that_is_killed_comes_back_with_everything_it_had_acknowledged(st
         time.sleep(0.05)
     stack.infra()
     assert_all_there(stack, f"before-{part}")
+
+
+@pytest.mark.parametrize("part", ["rabbitmq", "weed"])
+def test_a_part_of_which_only_the_supervised_process_is_killed_leaves_no_other_in_its_place(
+    stack: Stack, part: str
+) -> None:
+    stack.infra()
+    killed = stack.supervisor.pid(part)
+    os.kill(killed, signal.SIGKILL)
+    assert wait_until(lambda: stack.supervisor.pid(part) not in (0, killed), 30)
+    assert wait_until(lambda: unsupervised(stack) == [], 5), unsupervised(stack)
+    stack.infra()
+    leave_something(stack, f"after-{part}")
+    assert_all_there(stack, f"after-{part}")
 
 
 def test_a_stop_leaves_no_process_and_no_open_port_and_loses_nothing(stack: Stack) -> None:

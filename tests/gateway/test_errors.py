@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import re
 from typing import Any
@@ -85,6 +86,15 @@ def test_a_body_that_is_no_json_object_is_a_bad_request(http: FlaskClient, data:
     problem(http.post("/api/v1/sessions", data=data, headers=BODY), 400, "invalid_json")
 
 
+def test_a_sender_that_leaves_in_the_middle_of_a_body_is_no_mistake_of_ours(http: FlaskClient) -> None:
+    class Gone(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise ConnectionResetError
+
+    answer = http.post("/api/v1/sessions", input_stream=Gone(), content_length=50, content_type="application/json")
+    problem(answer, 400, "invalid_json")
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
 def test_a_wrong_content_type_is_told_the_right_one(http: FlaskClient, kind: str) -> None:
     answer = http.post("/api/v1/sessions", data=b"{}", content_type=kind)
@@ -113,6 +123,13 @@ def test_every_wrong_member_is_named_by_pointer_code_and_words(http: FlaskClient
 def test_what_was_typed_is_never_repeated(http: FlaskClient) -> None:
     answer = http.post("/api/v1/sessions", json={"matricule": "not-a-matricule-4711", "password": 4711})
     assert b"4711" not in answer.data
+
+
+@pytest.mark.parametrize("name", ["more", "\ud800", "a/b~\udfff", "x" * 100_000])
+def test_a_member_nobody_knows_is_named_whatever_its_name(http: FlaskClient, name: str) -> None:
+    data = json.dumps({"matricule": "1990010112347", "password": "lune", name: 1})
+    document = problem(http.post("/api/v1/sessions", data=data, headers=BODY), 422, "invalid_input")
+    assert [error["code"] for error in document["errors"]] == ["unknown_member"]
 
 
 @pytest.mark.parametrize("value", [7, None, ["a"], {"a": 1}, "", "a\0b", "\ud800", True])

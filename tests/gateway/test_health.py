@@ -31,6 +31,13 @@ def test_metrics_count_by_template_never_by_id(http: FlaskClient) -> None:
     assert "worker=" in text and "opendsp_resident_bytes" in text
 
 
+def test_a_method_that_somebody_made_up_gets_no_figure_of_its_own(http: FlaskClient) -> None:
+    http.open("/health/live", method="MADEUP")
+    http.open("/health/live", method="DELETE")
+    text = http.get("/metrics").text
+    assert "MADEUP" not in text and 'method="other"' in text and 'method="DELETE"' in text
+
+
 def test_the_flood_guard_counts_per_sender_and_second() -> None:
     guard = FloodGuard(3)
     assert [guard.left("a", 10.1) for _ in range(5)] == [2, 1, 0, -1, -2]

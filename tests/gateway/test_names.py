@@ -1,49 +1,79 @@
-"""Names beside ids: filled where directory knows them, null where nobody is or directory cannot be asked."""
+"""Names are asked for once a minute, in one question, and never invented."""
 
 from __future__ import annotations
 
-from flask import Flask
+from typing import Any
 
-from gateway import caller, names
-from tests.gateway.conftest import Signer
+import pytest
 
-DOCTOR, PATIENT, PLACE = "p-1", "p-2", "e-1"
-FOUND = {
-    "professionals": {DOCTOR: {"name": "MÜLLER Anne", "profession": "physician"}},
-    "patients": {PATIENT: "DOE Jane"},
-    "establishments": {PLACE: "Cabinet du Parc"},
-}
-FIELDS = ("professional_id", "patient_id", "establishment_id", "name", "profession")
+from gateway import names
 
 
-def shown(**item: str | None) -> dict[str, object]:
-    return names.filled(item, FOUND, *FIELDS)
+class Directory:
+    """What directory was asked, and what it knows; stands at the end of the gateway's own question."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.up = True
+
+    def __call__(self, service: str, method: str, **asked: Any) -> Any:
+        assert (service, method) == ("directory", "names")
+        self.asked.append(asked)
+        known = {"a": "WEBER Anne", "b": "THILL Jil"}
+        told = {one: known[one] for one in asked["patient_ids"] if one in known}
+        return {"patients": told, "professionals": {}, "establishments": {}} if self.up else None
 
 
-def test_a_professional_is_named_with_workplace() -> None:
-    entry = shown(professional_id=DOCTOR, patient_id=None, establishment_id=PLACE)
-    assert entry["name"] == "MÜLLER Anne" and entry["profession"] == "physician"
-    assert entry["establishment_name"] == "Cabinet du Parc"
+@pytest.fixture
+def directory(monkeypatch: pytest.MonkeyPatch) -> Directory:
+    made = Directory()
+    monkeypatch.setattr(names, "ask_if_possible", made)
+    return made
 
 
-def test_a_patient_is_named_without_a_profession() -> None:
-    entry = shown(professional_id=None, patient_id=PATIENT, establishment_id=None)
-    assert (entry["name"], entry["profession"], entry["establishment_name"]) == ("DOE Jane", None, None)
+def of(book: names.NameBook, *ids: str) -> dict[str, Any]:
+    return book.of({"patients": list(ids), "professionals": [], "establishments": []})["patients"]
 
 
-def test_a_profession_of_that_time_stays() -> None:
-    assert shown(professional_id=DOCTOR, profession="nurse")["profession"] == "nurse"
+def test_a_name_is_asked_for_once(directory: Directory) -> None:
+    book = names.NameBook()
+    assert of(book, "a") == of(book, "a") == {"a": "WEBER Anne"}
+    assert len(directory.asked) == 1
 
 
-def test_whom_directory_does_not_know_has_no_name() -> None:
-    assert shown(professional_id="p-9", patient_id="p-9")["name"] is None
+def test_only_what_is_missing_is_asked_for(directory: Directory) -> None:
+    book = names.NameBook()
+    of(book, "a")
+    assert of(book, "a", "b") == {"a": "WEBER Anne", "b": "THILL Jil"}
+    assert directory.asked[-1]["patient_ids"] == ["b"]
 
 
-def test_without_directory_the_answer_stands_without_names(app: Flask, signer: Signer) -> None:
-    with app.test_request_context(headers=signer.header()):
-        caller.begin()
-        caller.authenticate()
-        items = [{"professional_id": DOCTOR, "since": "now"}, {"professional_id": None, "since": "then"}]
-        assert names.named(items, professional="professional_id") == [
-            {**item, "name": None, "profession": None} for item in items
-        ]
+def test_nobody_is_remembered_as_unknown(directory: Directory) -> None:
+    book = names.NameBook()
+    assert of(book, "x") == of(book, "x") == {}
+    assert len(directory.asked) == 2
+
+
+def test_without_directory_there_is_no_name_and_it_is_asked_again(directory: Directory) -> None:
+    book = names.NameBook()
+    directory.up = False
+    assert of(book, "a") == {}
+    directory.up = True
+    assert of(book, "a") == {"a": "WEBER Anne"}
+
+
+def test_after_its_minute_a_name_is_asked_for_again(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = names.NameBook()
+    of(book, "a")
+    later = names.time.monotonic() + names.KEPT + 1
+    monkeypatch.setattr(names.time, "monotonic", lambda: later)
+    of(book, "a")
+    assert len(directory.asked) == 2
+
+
+def test_the_book_does_not_grow_without_end(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "ROOM", 1)
+    book = names.NameBook()
+    of(book, "a")
+    of(book, "b")
+    assert len(book._names) == 1

@@ -107,6 +107,13 @@ def test_other_bytes_are_refused(name: str, step: int) -> None:
     assert refusal(OTHER[name], step=step) == "unsupported_media_type"
 
 
+@pytest.mark.parametrize("step", [4093, 65_536, 10**9])
+def test_a_document_type_behind_a_long_comment_is_refused(step: int) -> None:
+    mask = f'<!-- <ClinicalDocument xmlns="urn:hl7-org:v3"> {"x" * HEAD * 2} -->'
+    assert kind(cda(before=mask), step=step) == "application/xml"
+    assert refusal(cda(before=mask + '<!DOCTYPE x SYSTEM "file:///etc/passwd">'), step=step) == "unsupported_media_type"
+
+
 def test_bad_bytes_deep_inside_a_text_are_refused() -> None:
     assert refusal(b"a" * (HEAD + 10_000) + b"\x00" + b"a" * 10, step=4096) == "unsupported_media_type"
     assert refusal(b"a" * (HEAD + 10_000) + b"\xff", step=4096) == "unsupported_media_type"

@@ -77,6 +77,8 @@ def encoded(text: str) -> str:
         encoded(f"yesterday|{ENTRY}"),
         encoded(f"2026-11-21T08:30:00|{ENTRY}"),
         encoded(f"2026-11-21T09:30:00+01:00|{ENTRY}"),
+        encoded(f"0001-01-01T00:00:00+14:00|{ENTRY}"),
+        encoded(f"9999-12-31T23:59:59-14:00|{ENTRY}"),
         encoded(f"2026-11-21T08:30:00+00:00|{ENTRY.upper()}"),
         encoded(f"2026-11-21T08:30:00+00:00|{ENTRY}") + "==",
         rules.cursor_after(AT, ENTRY)[:-2],

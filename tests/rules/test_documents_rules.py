@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -321,6 +323,16 @@ def test_a_cursor_is_fit_for_an_address() -> None:
 )  # fmt: skip
 def test_what_is_no_cursor_is_told_apart(cursor: object) -> None:
     assert rules.from_cursor(cursor) is None
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["2026-01-01T00:00:00+23:59:59", "2026-01-01T00:00:00+00:00:00.000001", "2026-11-21T01:00:00+01:00",
+     "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"],
+)  # fmt: skip
+def test_a_moment_that_we_never_wrote_is_no_cursor(moment: str) -> None:
+    text = json.dumps([moment, A], separators=(",", ":"))
+    assert rules.from_cursor(base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")) is None
 
 
 @given(st.text(max_size=120))

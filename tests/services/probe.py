@@ -91,7 +91,7 @@ class Probe(Service):
     def for_operators(self, context: Context) -> str:
         return context.process
 
-    @on("audit", Poked)
+    @on("audit", Poked, together=True)
     def on_poked(self, session: Session, event: Received) -> None:
         _mark(session, f"poked {event.data.thing_id}", event.number or 0)
         if event.data.mood == "bad":

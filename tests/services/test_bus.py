@@ -238,6 +238,28 @@ def test_a_genuine_token_says_who_calls(bus: Bus, keys: Keys) -> None:
     assert bus.ask("who_am_i", context(token=token)) == {"account_id": "account-1", "capacity": "patient"}
 
 
+def _request(**changes: Any) -> str:
+    context = {"request_id": "r", "traceparent": "t", "deadline": 99_999_999_999, "token": "x"}
+    return json.dumps({"context": context | changes, "kwargs": {}})
+
+
+UNREADABLE = {
+    "too deep": "[" * 100_000, "a deadline beyond numbers": _request(deadline=10**400),
+    "a number for a token": _request(token=5), "a token nobody can encode": _request(token="\ud800"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_request_that_cannot_be_read_stops_nobody(bus: Bus, body: str) -> None:
+    settings = settings_of(bus.stack, "gateway")
+    with amqp.Connection(f"{settings.broker_host}:{settings.broker_port}", settings.broker_user,
+                         settings.broker_password, virtual_host=settings.broker_vhost) as connection:  # fmt: skip
+        message = amqp.Message(body.encode(), user_id=settings.broker_user, reply_to="reply.gateway.0")
+        connection.channel().basic_publish(message, "nameko-rpc", "audit.who_am_i")
+    assert bus.ask("echo", value="behind it") == "behind it"
+    assert bus.process is not None and bus.process.poll() is None
+
+
 FAULTS = ["missing", "forged", "expired", "tampered", "foreign issuer", "unsigned", "unknown key"]
 
 
@@ -356,11 +378,38 @@ def test_a_failing_event_is_put_off_undone_parked_listed_and_replayed(bus: Bus) 
     assert bus.marks()[f"poked {thing}"][0] == 1
 
 
+def test_a_failing_event_undoes_none_of_those_worked_together_with_it(bus: Bus) -> None:
+    thing = new_id()
+    event_id = bus.ask("poke", thing_id=thing, mood="good")[0]
+    row = eventually(lambda: _done(bus.row(event_id)), "the first event")
+    due = [{"event_id": new_id(), "source": "audit", "type": Poked.type, "envelope": row.envelope} for _ in range(20)]
+    failing = due[9]["event_id"]
+    due[9]["envelope"] = row.envelope.replace('"good"', '"bad"')
+    with bus.engine.begin() as connection:
+        connection.execute(inbox.insert(), due)
+    eventually(lambda: all(_done(bus.row(one["event_id"])) for one in due if one is not due[9]), "the others")
+    assert eventually(lambda: _tried(bus.row(failing)), "the failing one's first try").state == "due"
+    assert bus.marks()[f"poked {thing}"][0] == 20
+    with bus.engine.begin() as connection:  # the cause is mended
+        mended = inbox.update().where(inbox.c.event_id == failing).values(envelope=row.envelope, due_at=now())
+        connection.execute(mended)
+    eventually(lambda: _done(bus.row(failing)), "the last one")
+
+
 def _tried(row: Any) -> Any:
     return row if row is not None and row.attempts > 0 else None
 
 
-@pytest.mark.parametrize("body", [b"\xff\xfe not json", b'{"id": 1}', b"[]"])
+ENVELOPE = {"id": new_id(), "source": "audit", "type": Poked.type, "request_id": "r", "traceparent": "t"}
+UNDECODABLE = {
+    "no text": b"\xff\xfe not json", "no envelope": b'{"id": 1}', "no object": b"[]", "too deep": b"[" * 100_000,
+    "no id": json.dumps(ENVELOPE | {"id": "x"}).encode(),
+    "a number for an id": json.dumps(ENVELOPE | {"id": 5}).encode(),
+    "a type nobody can store": json.dumps(ENVELOPE | {"type": "\ud800"}).encode(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", UNDECODABLE.values(), ids=UNDECODABLE.keys())
 def test_an_undecodable_message_is_parked_and_never_logged(bus: Bus, body: bytes) -> None:
     before = _parked(bus, "undecodable")
     _publish(bus, "audit", body)

@@ -126,6 +126,14 @@ def test_without_a_ground_a_deposit_is_refused_as_for_an_unknown_record(ward: Wa
     assert "drop table" not in json.dumps(ward.traces())
 
 
+def test_a_permission_asked_for_before_the_bytes_are_at_hand_leaves_a_trace_of_its_own(ward: Ward) -> None:
+    doctor = ward.present()
+    ward.ask("prepare_deposit", doctor, record_id=ward.record_id, type="medical_report", title="Compte rendu")
+    [trace] = ward.traces()
+    assert (trace["action"], trace["outcome"], trace["record_id"]) == ("document.prepared", "allowed", ward.record_id)
+    assert trace["ground"] == "presence" and trace["rule"]
+
+
 def test_an_agent_of_the_agency_deposits_nothing(ward: Ward) -> None:
     with pytest.raises(RecordNotFound):
         ward.prepare(caller("agent"))
