@@ -31,6 +31,7 @@ from gateway.resources import (
     sessions,
     subscriptions,
     uploads,
+    welcome,
 )
 from gateway.resources import help as help_page
 from services.settings import Settings, load
@@ -88,6 +89,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in _resources():
         app.register_blueprint(blueprint, url_prefix=API + (blueprint.url_prefix or ""))
     app.register_blueprint(docs.docs, url_prefix=API)
+    app.register_blueprint(welcome.welcome)
     document.register(app, API)
     app.config["HSTS"] = HTTPS_ONLY if chosen.public_url.startswith("https:") else None
     app.wsgi_app = Patience(app.wsgi_app)  # type: ignore[method-assign]

@@ -11,6 +11,7 @@ import json
 import logging
 import time
 import traceback
+from functools import cache
 from types import TracebackType
 
 FIELDS = (
@@ -44,6 +45,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+@cache
 def _process() -> str:
     from services.settings import load
 

@@ -88,13 +88,11 @@ class RpcServer(RpcConsumer):  # type: ignore[misc]
         error = exc_info[1] if exc_info else None
         if isinstance(result, Refusal):
             error, result = result, None
-        if error is not None:
-            refusal = _as_refusal(error, self.container.service_name)
-            log.info("refused", extra={"request_id": context.request_id, "traceparent": context.traceparent,
-                                       "method": entrypoint.method_name, "code": refusal.code})  # fmt: skip
-            self.answer(message, refusal)
-        else:
-            self.answer(message, result)
+        refusal = None if error is None else _as_refusal(error, self.container.service_name)
+        self.answer(message, result if refusal is None else refusal)
+        log.info("answered" if refusal is None else "refused", extra={
+            "request_id": context.request_id, "traceparent": context.traceparent, "method": entrypoint.method_name,
+            "code": refusal and refusal.code})  # fmt: skip
         return None, None
 
     def answer(self, message: Any, result: Any) -> None:

@@ -56,7 +56,8 @@ class Village:
         """Every datum and every secret of everybody who was here."""
         found: set[str] = set()
         for person in self.people:
-            found |= {person.name, person.matricule, person.email, person.password} | person.secrets
+            found |= {person.name, person.ids["first"], person.matricule, person.email, person.password}
+            found |= person.secrets
         return found
 
     def state(self, patient: Visitor, record_id: str) -> str | None:
