@@ -1,0 +1,140 @@
+"""The figures of `make bench` as data: their names, targets and rows, and how a part of them is chosen.
+
+Pure: nothing is measured here. Absolute figures have neither baseline nor ratio; every other ratio is ours divided by
+the baseline, whichever of the two is better when it is high.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from deploy.local.layout import SERVICES
+
+Better = Literal["higher", "lower"]
+Size = Literal["small", "full"]
+FIELDS = ("id", "name", "ours", "baseline", "ratio", "target", "better", "size")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure. target: of the ratio, or of ours when the figure is absolute; None: for information."""
+
+    id: str
+    name: str
+    better: Better = "higher"
+    target: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure. noise: how far apart the rounds lay, for the reader of the table."""
+
+    figure: Figure
+    ours: float
+    baseline: float | None
+    size: Size
+    noise: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours divided by the baseline; None for an absolute figure."""
+        return None if self.baseline is None else self.ours / self.baseline
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None when there is none."""
+        if self.figure.target is None:
+            return None
+        reached = self.ours if self.ratio is None else self.ratio
+        return reached >= self.figure.target if self.figure.better == "higher" else reached <= self.figure.target
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as it stands in bench.json."""
+        return {
+            "id": self.figure.id,
+            "name": self.figure.name,
+            "ours": _short(self.ours),
+            "baseline": None if self.baseline is None else _short(self.baseline),
+            "ratio": None if self.ratio is None else round(self.ratio, 3),
+            "target": self.figure.target,
+            "better": self.figure.better,
+            "size": self.size,
+        }
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much is measured under one SIZE. needs: free bytes on the disk of the stack."""
+
+    size: Size
+    rounds: int
+    seconds: float
+    pages: int
+    transfers: int
+    settle: float
+    needs: int
+    unit: int = field(default=50 * 1024 * 1024)
+
+
+AMOUNTS: Mapping[str, Amount] = {
+    "small": Amount("small", rounds=5, seconds=2.0, pages=150, transfers=5, settle=5.0, needs=4 * 1024**3),
+    "full": Amount("full", rounds=15, seconds=5.0, pages=1000, transfers=25, settle=30.0, needs=12 * 1024**3),
+}
+
+PARTS = (*SERVICES, "broker_auth", "gateway", "postgres", "epmd", "rabbitmq", "weed", "mailbox", "supervisor")
+
+CATALOGUE: tuple[Figure, ...] = (
+    *(Figure(f"memory_{part}", f"{part}: memory when idle, MB", "lower") for part in PARTS),
+    Figure("deposit_rss_mb", "gateway: growth of memory under 50 MB deposits and downloads, MB", "lower", 64),
+    Figure("rpc", "calls/s of the gateway's client, 8 threads, to a method without SQL : bare echo, 8 in flight",
+           target=0.45),
+    Figure("record_page_p50", "page of a record, one client, ms at p50 : one RPC without SQL", "lower", 5),
+    Figure("record_page_p99", "page of a record, one client, ms at p99 : one RPC without SQL", "lower", 5),
+    Figure("record_page_sql", "page of a record, one client, ms at p50 : the bare SQL it needs", "lower"),
+    Figure("deposit_50mb", "deposit of 50 MB through the gateway, MB/s : bare view that streams it unsealed",
+           target=0.65),
+    Figure("deposit_50mb_sdk", "the same 50 MB straight to the store by the minio SDK, MB/s"),
+    Figure("download_50mb", "download of 50 MB through the gateway, MB/s : bare view that streams it unsealed"),
+    Figure("http_rpc", "GET/s with one RPC without SQL, two replicas, 16 clients : bare echo, 16 in flight",
+           target=0.22),
+)  # fmt: skip
+BY_ID: Mapping[str, Figure] = {figure.id: figure for figure in CATALOGUE}
+
+
+def chosen(only: str | None) -> tuple[str, ...]:
+    """The ids of the figures that ONLY names, all when it names none; `deposit` names every `deposit_…`.
+
+    Refuses: ValueError with the known ids when a name fits no figure.
+    """
+    names = [name.strip() for name in (only or "").split(",") if name.strip()]
+    if not names:
+        return tuple(BY_ID)
+    unknown = [name for name in names if not any(_fits(figure, name) for figure in BY_ID)]
+    if unknown:
+        raise ValueError(f"no figure is called {', '.join(unknown)}; there are: {', '.join(BY_ID)}")
+    return tuple(figure for figure in BY_ID if any(_fits(figure, name) for name in names))
+
+
+def _fits(figure_id: str, name: str) -> bool:
+    return figure_id == name or figure_id.startswith(f"{name}_")
+
+
+def write(rows: Iterable[Row], path: Path) -> None:
+    """Writes bench.json: one object per figure, in the order of the catalogue."""
+    order = list(BY_ID)
+    listed = sorted((row.as_json() for row in rows), key=lambda row: order.index(row["id"]))
+    path.write_text(json.dumps(listed, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def spread(values: Sequence[float]) -> str:
+    """From the least to the most, as the table shows it."""
+    return f"{_short(min(values)):g}–{_short(max(values)):g}"
+
+
+def _short(value: float) -> float:
+    """Four digits that count: what is behind them is noise."""
+    return float(f"{value:.4g}")

@@ -1,0 +1,185 @@
+"""What make bench writes and chooses. How fast anything is depends on the machine, so no test asks."""
+
+import json
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from deploy.bench.__main__ import MEASURES, main
+from deploy.bench.crowd import Client, Unanswered, rate
+from deploy.bench.figures import AMOUNTS, BY_ID, CATALOGUE, FIELDS, Figure, Row, chosen, spread, write
+from deploy.bench.rounds import absolute, alternate, percentile
+
+HIGHER = Figure("some_rate", "a rate", "higher", 0.5)
+LOWER = Figure("some_time", "a time", "lower", 5)
+
+
+# --- ratios ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_ratio_is_ours_divided_by_the_baseline() -> None:
+    assert Row(HIGHER, 30, 40, "small").ratio == 0.75
+
+
+@pytest.mark.parametrize(
+    ("figure", "ours", "met"), [(HIGHER, 50, True), (HIGHER, 49, False), (LOWER, 500, True), (LOWER, 501, False)]
+)
+def test_a_target_is_met_from_the_right_side(figure: Figure, ours: float, met: bool) -> None:
+    assert Row(figure, ours, 100, "small").met is met
+
+
+def test_an_absolute_figure_has_no_baseline_and_no_ratio_and_its_target_is_its_own() -> None:
+    row = Row(BY_ID["deposit_rss_mb"], 65, None, "small")
+    assert (row.as_json()["baseline"], row.as_json()["ratio"], row.met) == (None, None, False)
+    assert Row(BY_ID["deposit_rss_mb"], 64, None, "small").met is True
+
+
+def test_a_figure_without_target_meets_none_and_misses_none() -> None:
+    assert Row(BY_ID["download_50mb"], 1, 2, "small").met is None
+
+
+def test_the_targets_are_those_that_were_promised() -> None:
+    promised = {
+        "rpc": ("higher", 0.45),
+        "http_rpc": ("higher", 0.22),
+        "deposit_50mb": ("higher", 0.65),
+        "deposit_rss_mb": ("lower", 64),
+        "record_page_p50": ("lower", 5),
+        "record_page_p99": ("lower", 5),
+    }
+    assert {figure.id: (figure.better, figure.target) for figure in CATALOGUE if figure.target is not None} == promised
+
+
+# --- rounds ---------------------------------------------------------------------------------------------------------
+
+
+def test_ours_and_the_baseline_are_measured_in_turns_and_their_middles_compared() -> None:
+    order: list[str] = []
+    values = {"ours": iter([10.0, 30.0, 20.0]), "baseline": iter([40.0, 40.0, 1.0])}
+
+    def measured(which: str) -> float:
+        order.append(which)
+        return next(values[which])
+
+    compared = alternate(lambda: measured("ours"), lambda: measured("baseline"), 3)
+    assert order == ["ours", "baseline", "baseline", "ours", "ours", "baseline"]
+    row = compared.row("rpc", "small")
+    assert (row.ours, row.baseline, row.ratio, row.noise) == (20, 40, 0.5, "0.25–20")
+
+
+def test_an_absolute_figure_is_the_middle_of_what_was_seen() -> None:
+    row = absolute("deposit_50mb_sdk", [3, 1, 2], "full")
+    assert (row.ours, row.baseline, row.noise, row.size) == (2, None, "1–3", "full")
+
+
+def test_a_percentile_is_a_value_that_was_seen() -> None:
+    values = [float(number) for number in range(1, 101)]
+    assert (percentile(values, 50), percentile(values, 99), percentile([7.0], 99)) == (50, 99, 7)
+    with pytest.raises(ValueError, match="nothing"):
+        percentile([], 50)
+
+
+def test_the_spread_names_the_least_and_the_most() -> None:
+    assert spread([0.5, 0.123456, 2]) == "0.1235–2"
+
+
+# --- what is measured -----------------------------------------------------------------------------------------------
+
+
+def test_every_figure_has_an_id_of_its_own_and_exactly_one_measurement() -> None:
+    measured = [figure for _, ids in MEASURES for figure in ids]
+    assert sorted(measured) == sorted(BY_ID) == sorted({figure.id for figure in CATALOGUE})
+
+
+def test_only_names_figures_or_their_common_beginning() -> None:
+    assert chosen("rpc,deposit") == ("deposit_rss_mb", "rpc", "deposit_50mb", "deposit_50mb_sdk")
+    assert chosen(" http_rpc ") == ("http_rpc",)
+    assert set(chosen("memory")) == {figure for figure in BY_ID if figure.startswith("memory_")}
+    assert chosen(None) == chosen("") == tuple(BY_ID)
+
+
+@pytest.mark.parametrize("only", ["rcp", "rpc,nothing", "deposit_", "rp"])
+def test_a_name_that_fits_no_figure_is_refused(only: str) -> None:
+    with pytest.raises(ValueError, match="no figure is called"):
+        chosen(only)
+
+
+@pytest.mark.parametrize("arguments", [["--only", "nothing"], ["--size", "huge"]])
+def test_the_command_refuses_what_it_does_not_know_before_anything_starts(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    assert "nothing" in capsys.readouterr().err or "huge" in arguments
+
+
+def test_the_larger_size_measures_more_of_everything() -> None:
+    small, full = AMOUNTS["small"], AMOUNTS["full"]
+    assert full.rounds > small.rounds and full.pages > small.pages and full.transfers > small.transfers
+    assert full.needs > small.needs > small.transfers * small.unit
+
+
+# --- bench.json -----------------------------------------------------------------------------------------------------
+
+
+def test_the_file_is_a_list_of_rows_with_exactly_the_promised_members(tmp_path: Path) -> None:
+    rows = [
+        Row(BY_ID["http_rpc"], 1234.5678, 4321, "small"),
+        Row(BY_ID["memory_gateway"], 96.97, None, "small"),
+        Row(BY_ID["rpc"], 1, 3, "small"),
+    ]
+    write(rows, tmp_path / "bench.json")
+    told = json.loads((tmp_path / "bench.json").read_text())
+    assert [row["id"] for row in told] == ["memory_gateway", "rpc", "http_rpc"]
+    assert all(tuple(row) == FIELDS for row in told)
+    assert told[2] == {
+        "id": "http_rpc", "name": BY_ID["http_rpc"].name, "ours": 1235, "baseline": 4321, "ratio": 0.286,
+        "target": 0.22, "better": "higher", "size": "small",
+    }  # fmt: skip
+    assert (told[0]["baseline"], told[0]["ratio"], told[0]["target"]) == (None, None, None)
+
+
+# --- the crowd ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def server(*pieces: bytes) -> Iterator[tuple[str, int]]:
+    """Answers every request with these pieces, one after the other."""
+
+    class Answering(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while self.request.recv(65536):
+                for piece in pieces:
+                    self.request.sendall(piece)
+                    time.sleep(0.002 if len(pieces) > 1 else 0)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Answering) as listening:
+        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+        yield "127.0.0.1", listening.server_address[1]
+        listening.shutdown()
+
+
+def test_a_crowd_counts_whole_answers_and_stops_at_anything_but_200() -> None:
+    with server(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello") as address:
+        assert rate(address, b"GET / HTTP/1.1\r\n\r\n", 3, 0.1) > 0
+    with (
+        server(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n") as address,
+        pytest.raises(Unanswered, match="503"),
+    ):
+        rate(address, b"GET / HTTP/1.1\r\n\r\n", 3, 0.1)
+
+
+def test_an_answer_that_comes_in_pieces_is_read_to_its_end() -> None:
+    with server(b"HTTP/1.1 200 OK\r\nCont", b"ent-Length: 6\r\n\r\nhel", b"lo!") as address:
+        client = Client(address, b"GET / HTTP/1.1\r\n\r\n")
+        assert client.answer() > 0 and client.answer() > 0
+        client.close()
