@@ -1,7 +1,7 @@
 """Every query of audit. Entries are inserted and read; there is no other verb."""
 
-from dataclasses import asdict
 from datetime import datetime
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -12,6 +12,8 @@ from services.audit.models import EntryRow
 from services.audit.rules import Position, as_id
 from services.db import rfc3339
 
+# Built once: most of what audit does is this one statement.
+_KEEP = insert(cast(sa.Table, EntryRow.__table__)).on_conflict_do_nothing(index_elements=["trace_id"])
 IDS = ("account_id", "patient_id", "professional_id", "establishment_id", "record_id", "object_id", "session_id")
 
 
@@ -20,10 +22,10 @@ def insert_entry(session: Session, trace: AccessTraced, source: str, at: datetim
 
     What somebody asked for under an impossible id is kept without the id: losing the entry would be worse.
     """
-    values = asdict(trace)
+    values = dict(vars(trace))
     values.update({name: as_id(values[name]) for name in IDS})
     values.update(at=datetime.fromisoformat(trace.at), source=source, received_at=at)
-    session.execute(insert(EntryRow).values(values).on_conflict_do_nothing(index_elements=["trace_id"]))
+    session.execute(_KEEP, values)
 
 
 def entries_of_record(
