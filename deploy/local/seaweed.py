@@ -85,6 +85,14 @@ def forget_readiness(layout: Layout) -> None:
     _rule_mark(layout).unlink(missing_ok=True)
 
 
+def remove_sockets(layout: Layout) -> None:
+    """Remove the sockets that a stopped store leaves behind; it puts them into this folder whatever it is told."""
+    for name, port in layout.ports.items():
+        if name.endswith("grpc"):
+            for left in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):  # noqa: S108 (the store chose it)
+                left.unlink(missing_ok=True)
+
+
 def run(layout: Layout) -> int:
     """Be the store until told to stop; gives back the exit status."""
     data = layout.seaweed / "data"

@@ -80,6 +80,7 @@ class Stack:
                     ["epmd"],
                 ]
             )
+            seaweed.remove_sockets(self.layout)
             self._say("everything", "stopped, the data is kept", began)
 
     def scale(self, service: str, count: int) -> None:

@@ -153,6 +153,8 @@ def test_a_stop_leaves_no_process_and_no_open_port_and_loses_nothing(stack: Stac
     leave_something(stack, "before-stop")
     assert len(processes_of(stack)) >= len(INFRASTRUCTURE)
     stack.down()
+    ports = stack.layout.ports.values()
+    assert not [left for port in ports for left in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock")]
     assert processes_of(stack) == []
     assert all(is_free(port) for port in stack.layout.ports.values())
     stack.down()

@@ -567,7 +567,8 @@ def test_names_come_in_bulk_in_three_statements_and_unknown_ids_are_left_out(hou
         professional_ids=[professional_id, new_id()],
         establishment_ids=[establishment_id, new_id()],
     )
-    assert len([statement for statement in said if "ended_sessions" not in statement]) == 3
+    assert "ended_sessions" in said[0] and said[-1] == "commit"
+    assert len(said[1:-1]) == 3
     assert answer["patients"] == {married: "KLEIN Zoé Anne"} | {p: f"DOE Jane {n}" for n, p in enumerate(patients)}
     assert answer["professionals"] == {professional_id: {"name": "SCHMIT Léa", "profession": "physician"}}
     assert answer["establishments"] == {establishment_id: "Cabinet du Parc"}

@@ -240,7 +240,7 @@ def test_a_scope_writes_no_trace_and_asks_the_database_once(house: DossierHouse)
     for caller in (doctor, holder, house.professional()):
         with house.statements() as seen:
             house.scope(caller, record_id)
-        assert len(seen) == 2, seen  # whether the session has ended; the situation
+        assert len(seen) == 3, seen  # the begin, which looks whether the session has ended; the situation; the commit
     assert len(house.traces()) == before
 
 
