@@ -52,11 +52,12 @@ _SITUATION = """
       ) as g on true
 """
 
-_OF_ONE = sa.text(
-    _SITUATION.format(
-        asked="select cast(:record_id as uuid) as record_id, cast(:professional_id as uuid) as professional_id"
-    )
+# Planning it takes longer than running it, and every decision asks it: each connection plans it once.
+_PREPARE_OF_ONE = sa.text(
+    "prepare situation_of_one (uuid, uuid, timestamptz) as"
+    + _SITUATION.replace(":now", "$3").format(asked="select $1 as record_id, $2 as professional_id")
 )
+_OF_ONE = sa.text("execute situation_of_one (:record_id, :professional_id, :now)")
 
 _OF_THOSE_WORKING_AT = sa.text(
     _SITUATION.format(
@@ -85,6 +86,10 @@ def situation(session: Session, caller: Caller, record_id: str, now: datetime) -
             own_patient_id=caller.patient_id,
         )
     asked = {"record_id": record_id, "professional_id": caller.professional_id, "now": now}
+    kept = session.connection().info  # as long as the connection itself
+    if not kept.get("situation_of_one"):
+        session.execute(_PREPARE_OF_ONE)
+        kept["situation_of_one"] = True
     rows = session.execute(_OF_ONE, asked).all()
     return _facts(record_id, rows, claimed_profession=caller.profession)
 
