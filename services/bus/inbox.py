@@ -16,8 +16,7 @@ from eventlet.event import Event as Signal
 from nameko.exceptions import ContainerBeingKilled
 from nameko.extensions import Entrypoint, ProviderCollector, SharedExtension
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from services.bus.consumer import Consumer, declared, sessions_of, settle
@@ -123,7 +122,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
                     with sessions_of(self.container).transaction() as session:
                         session.execute(insert(inbox).on_conflict_do_nothing(), rows)
                     break
-                except (DBAPIError, PoolTimeout) as broken:
+                except Exception as broken:  # a dying thread would take the process along
                     log.warning("inbox waits", extra={"kind": type(broken).__name__})
                     eventlet.sleep(1)
             for message in kept:
@@ -158,7 +157,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
                 if time.time() - cleaned > 3600:
                     self._clean()
                     cleaned = time.time()
-            except (DBAPIError, PoolTimeout) as broken:
+            except Exception as broken:  # a dying thread would take the process along
                 log.warning("inbox waits", extra={"kind": type(broken).__name__})
             try:
                 self._due.get(timeout=1)

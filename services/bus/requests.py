@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from nameko.exceptions import ContainerBeingKilled
 from nameko.extensions import DependencyProvider, Entrypoint
 from nameko.rpc import RpcConsumer
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.bus.consumer import Consumer, declared, sessions_of, settle
@@ -79,7 +79,7 @@ class RpcServer(RpcConsumer):  # type: ignore[misc]
             self.answer(message, refusal)
         except ContainerBeingKilled:
             settle(message, "requeue")
-        except (DBAPIError, PoolTimeout):
+        except Exception:  # of the look for a key: nobody may end the consumer
             self.answer(message, Unavailable(service=self.container.service_name))
 
     def _finished(

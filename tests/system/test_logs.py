@@ -1,4 +1,4 @@
-"""After everything else: no log line of any process carries a person's datum or a secret used on the way."""
+"""In quiet operation no log line of any process carries a person's datum or a secret used on the way."""
 
 from __future__ import annotations
 
