@@ -1,0 +1,7 @@
+"""After the outages too: what dying and returning processes logged carries no person's datum and no secret."""
+
+from tests.system.test_logs import (
+    test_no_log_line_carries_a_name_a_matricule_a_title_a_code_or_a_token as test_no_log_line_of_an_outage_is_personal,
+)
+
+__all__ = ["test_no_log_line_of_an_outage_is_personal"]
