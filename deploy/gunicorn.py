@@ -1,5 +1,14 @@
 """gunicorn's configuration, for the gateway and for notifications' answers to the broker; all from the settings."""
 
+import json
+import logging
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+from gunicorn import util
+
+from services.logs import begin
 from services.settings import load
 
 _settings = load()
@@ -31,3 +40,26 @@ logconfig_dict = {
         "amqp": {"level": "WARNING"},
     },
 }
+
+
+def when_ready(_server: Any) -> None:
+    """The first line of the log; the workers inherit what comes with it."""
+    begin()
+
+
+def _refuse(sock: Any, status: int, _reason: str, _message: str) -> None:
+    """gunicorn's no to what it cannot read as a request: in the words of all others, and nothing of what came in it."""
+    from gateway.app import HEADERS
+    from gateway.errors import PROBLEM, STATUS, body
+
+    code, request_id = "internal" if status == HTTPStatus.INTERNAL_SERVER_ERROR else "bad_request", str(uuid4())
+    problem = json.dumps(body(code, {}, locale="fr", request_id=request_id), ensure_ascii=False).encode()
+    headers = HEADERS | {"Connection": "close", "Content-Type": PROBLEM, "Content-Language": "fr",
+                         "Content-Length": str(len(problem)), "X-Request-Id": request_id}  # fmt: skip
+    head = [f"HTTP/1.1 {STATUS[code]} {HTTPStatus(STATUS[code]).phrase}", *map(": ".join, headers.items())]
+    logging.getLogger("gateway").info("request", extra={"status": STATUS[code], "code": code, "request_id": request_id})
+    util.write_nonblock(sock, "\r\n".join([*head, "", ""]).encode() + problem)
+
+
+if _gateway:
+    util.write_error = _refuse

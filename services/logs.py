@@ -2,17 +2,21 @@
 
 A line has a time, a level, the process, an event name and codes. Values are shown only under the field names of
 `FIELDS`, so a careless `extra` cannot carry a name or a token out; texts of exceptions are left out altogether
-(drivers put parameters into them) and their place is told by file, line and type.
+(drivers put parameters into them) and their place is told by file, line and type. `begin` has that hold for the
+errors too that end a process or one of its threads.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
 import time
 import traceback
 from functools import cache
 from types import TracebackType
+from typing import Any
 
 FIELDS = (
     "request_id", "traceparent", "service", "method", "route", "status", "ms", "code", "event_id", "event_type",
@@ -20,6 +24,20 @@ FIELDS = (
     "session_id", "record_id", "object_id",
 )  # fmt: skip
 _OURS = ("services", "gateway", "deploy")
+
+log = logging.getLogger(__name__)
+
+
+def begin() -> None:
+    """The first line of a process; from here on no error leaves a trace of Python's own, with its text, in the log."""
+    sys.excepthook = lambda kind, error, trace: _unhandled("process", (kind, error, trace))
+    threading.excepthook = lambda told: _unhandled("thread", (told.exc_type, told.exc_value, told.exc_traceback))
+    sys.unraisablehook = lambda told: _unhandled("clean-up", (told.exc_type, told.exc_value, told.exc_traceback))
+    log.info("started")
+
+
+def _unhandled(part: str, error: Any) -> None:
+    log.critical("error nobody handled", exc_info=error, extra={"part": part})
 
 
 class JsonLines(logging.Formatter):

@@ -30,7 +30,8 @@ from services.tokens import Caller, Context
 
 RPC_EXCHANGE = "nameko-rpc"
 JSON = "application/json"
-BROKEN = (amqp.AMQPError, OSError, AttributeError)  # py-amqp drops its channels' connection: AttributeError
+# py-amqp drops its channels' connection: AttributeError. A green socket whose number another took: EOFError.
+BROKEN = (amqp.AMQPError, OSError, EOFError, AttributeError)
 _CONNECT_TIMEOUT = 2.0
 _WRITE_TIMEOUT = 4.0
 _BLOCK = 16 * 1024

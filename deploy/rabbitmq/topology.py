@@ -215,5 +215,5 @@ def _binding(source: str, routing_key: str, queue: str) -> Definitions:
 
 
 def edges(of: Mapping[str, Contract]) -> Sequence[tuple[str, str]]:
-    """Every allowed (caller, called) pair: the picture of R7, also for tests and the README."""
+    """Every allowed (caller, called) pair: R7 as the broker is asked to hold it, for whoever checks that it does."""
     return [(kind, called) for kind in KINDS for called in calls_of(kind, of)]

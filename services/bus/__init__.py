@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from services.bus.inbox import EventHandler, Received, fresh_context, on
 from services.bus.outbox import Relay, emit
 from services.bus.requests import Remote, Rpc, rpc, rpc_public, rpc_system
+from services.bus.start import Start
 from services.db import Database, ended_sessions, inbox, rfc3339, signing_keys
 from services.tokens import Context
 
@@ -31,6 +32,7 @@ OPERATOR = "operator"
 class Service:
     """The part all services share: database, relay, readiness, keys and ended sessions, the parking place."""
 
+    start = Start()
     db = Database()
     relay = Relay()
 

@@ -158,7 +158,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
                     self._clean()
                     cleaned = time.time()
             except Exception as broken:  # a dying thread would take the process along
-                log.warning("inbox waits", extra={"kind": type(broken).__name__})
+                log.warning("inbox waits", exc_info=broken, extra={"kind": type(broken).__name__})
             try:
                 self._due.get(timeout=1)
             except eventlet.queue.Empty:
@@ -210,7 +210,17 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
             self._put_off(session, row, failure)
 
     def _handle(self, session: Session, row: Any) -> BaseException | None:
-        """Runs the handler in a worker of the container; its error, if any, an event nobody handles among them."""
+        """Runs the handler and gives its error, if any. Raises it when it took the transaction's connection along:
+        then nothing can be noted any more, and the row is due as it was."""
+        connection = session.connection()
+        failure = self._run(session, row)
+        if failure is not None and connection.invalidated:
+            raise failure
+        return failure
+
+    def _run(self, session: Session, row: Any) -> BaseException | None:
+        """The handler in a worker of the container; its error, if any: an event nobody handles or can read, and what
+        the database says to rows that the handler left to be written."""
         finished = Signal()
 
         def finish(_worker: Any, _result: Any, exc_info: Any) -> tuple[None, None]:
@@ -222,9 +232,11 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
             event = entrypoint.event(json.loads(row.envelope))
             session.info["context"] = event.context
             self.container.spawn_worker(entrypoint, (session, event), {}, handle_result=finish)
-        except (LookupError, TypeError, ValueError, ContainerBeingKilled) as unfit:
+            error: BaseException | None = finished.wait()
+            if error is None:
+                session.flush()
+        except Exception as unfit:  # it is this event's, whatever it is: let out, it would hold up all the others
             return unfit
-        error: BaseException | None = finished.wait()
         return error
 
     def _put_off(self, session: Session, row: Any, failure: BaseException) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import eventlet
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from nameko.extensions import DependencyProvider
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from services.bus import Received, Service, emit, on, rpc, rpc_public, rpc_system
-from services.db import once, remember
+from services.bus.outbox import Relay
+from services.db import new_id, once, remember
 from services.refusals import Refusal, TooManyTries
+from services.rpc import Link
+from services.settings import load
 from services.tokens import Caller, Context
+
+LAST_MOMENTS = 4.0  # seconds between a container's death sentence and its death
 
 
 @dataclass(frozen=True)
@@ -32,10 +39,61 @@ class NotToday(Refusal):
     code = "not_today"
 
 
+class Tables(DeclarativeBase):
+    """What the probe keeps as objects."""
+
+
+class Note(Tables):
+    """A row that a handler adds to its session and leaves to be written."""
+
+    __tablename__ = "notes"
+
+    note_id: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    text: Mapped[str | None] = mapped_column(sa.Text)  # the database has it that there is one
+
+
+class Grave(DependencyProvider):  # type: ignore[misc]
+    """Lets a test end the container from within; a kill takes its time, so that events still arrive in it."""
+
+    def get_dependency(self, worker_ctx: Any) -> Grave:
+        return self
+
+    def die(self) -> None:
+        eventlet.spawn_after(0.1, self.container.kill)
+
+    def fail(self) -> None:
+        self.container.spawn_managed_thread(_fail, identifier="failing")
+
+    def kill(self) -> None:
+        eventlet.sleep(LAST_MOMENTS)
+
+
+class Unhurried(Relay):
+    """The relay, which on request lets the others have their turn after each event, as if its socket were full."""
+
+    pause = 0.0
+
+    def setup(self) -> None:
+        super().setup()
+        publish = self._link.publish
+
+        def slowly(*args: Any, **kwargs: Any) -> None:
+            publish(*args, **kwargs)
+            if self.pause:
+                eventlet.sleep(self.pause)
+
+        self._link.publish = slowly  # type: ignore[method-assign]
+
+    def get_dependency(self, worker_ctx: Any) -> Unhurried:
+        return self
+
+
 class Probe(Service):
     """Answers, refuses, sleeps and emits on demand. What it did stands in the table `marks`."""
 
     name = "audit"
+    grave = Grave()
+    relay = Unhurried()
 
     @rpc_public
     def echo(self, context: Context, *, value: Any) -> Any:
@@ -91,11 +149,52 @@ class Probe(Service):
     def for_operators(self, context: Context) -> str:
         return context.process
 
+    @rpc_public
+    def fail(self, context: Context, *, where: str) -> bool:
+        """Has something fail that nobody waits for, with a text that is nobody's business."""
+        {
+            "greenlet": lambda: eventlet.spawn_n(_fail),
+            "thread": lambda: threading.Thread(target=_fail).start(),
+            "process": self.grave.fail,
+        }[where]()
+        return True
+
+    @rpc_public
+    def reopen_a_link(self, context: Context) -> bool:
+        """Opens a link anew while the reader of its old socket still waits: the new socket gets that one's number."""
+        link = Link(load())
+        link.channel()
+        eventlet.sleep(0.1)
+        link.close()
+        link.channel()
+        eventlet.sleep(0.1)
+        link.close()
+        return True
+
+    @rpc_public
+    def slow_down_the_relay(self, context: Context, *, pause: float) -> bool:
+        self.relay.pause = pause
+        return True
+
+    @rpc_public
+    def die(self, context: Context) -> bool:
+        self.grave.die()
+        return True
+
     @on("audit", Poked, together=True)
     def on_poked(self, session: Session, event: Received) -> None:
         _mark(session, f"poked {event.data.thing_id}", event.number or 0)
         if event.data.mood == "bad":
             raise ValueError("a bad mood")
+        if event.data.mood == "cut off":
+            session.execute(sa.text("select pg_terminate_backend(pg_backend_pid())"))
+        if event.data.mood in ("forgetful", "well noted"):
+            session.execute(sa.text("create table if not exists notes (note_id text primary key, text text not null)"))
+            session.add(Note(note_id=new_id(), text=None if event.data.mood == "forgetful" else "noted"))
+
+
+def _fail() -> None:
+    raise RuntimeError("secret-in-an-error")
 
 
 def _mark(session: Session, what: str, number: int = 0) -> None:
