@@ -226,7 +226,7 @@ def once(session: Session, who: Caller | Context, operation: str, body: Any) -> 
     key = who.context.idempotency_key
     if key is None:
         return None
-    account = who.account_id if isinstance(who, Caller) else "public"
+    account = who.acts_as if isinstance(who, Caller) else "public"
     lock = int.from_bytes(sha256(f"{account}|{operation}|{key}".encode()).digest()[:8], "big", signed=True)
     if not session.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(lock))):
         raise RequestInFlight()
@@ -247,7 +247,7 @@ def remember(session: Session, who: Caller | Context, operation: str, body: Any,
     """Keeps the answer under the request's Idempotency-Key, in the change's own transaction; hands it back."""
     key = who.context.idempotency_key
     if key is not None:
-        account = who.account_id if isinstance(who, Caller) else "public"
+        account = who.acts_as if isinstance(who, Caller) else "public"
         values = {"digest": _digest(body), "response": response, "created_at": now()}
         session.execute(
             insert(requests).values(account_id=account, operation=operation, key=key, **values)

@@ -65,6 +65,12 @@ class NotAllowed(Refusal):
     code = "not_allowed"
 
 
+class InsufficientScope(Refusal):
+    """The software's token was not given the scope this operation needs; `scope` names it, null where none opens it."""
+
+    code = "insufficient_scope"
+
+
 class TooManyTries(Refusal):
     """Guessing is slowed down; `retry_after` in seconds."""
 

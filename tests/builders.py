@@ -107,6 +107,7 @@ class InProcess:
             bound = getattr(target, method)
             entry = next(e for e in getattr(bound, ENTRYPOINT_EXTENSIONS_ATTR) if isinstance(e, Rpc))
             if entry.user and isinstance(who, Caller):
+                entry.require_scope(who)
                 admitted: Any = who
             else:
                 admitted = entry.admit(replace(who.context, process=self._asked_by), self._house.verifier)

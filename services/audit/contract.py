@@ -53,6 +53,38 @@ ACTIONS: frozenset[str] = frozenset(
         "subscription.ended",
         "subscription.searched",
         "code.issued",
+        "account.read",
+        "account.changed",
+        "account.locked",
+        "account.unlocked",
+        "contact.added",
+        "contact.removed",
+        "password.changed",
+        "password.reset_requested",
+        "password.reset",
+        "luxtrust.linked",
+        "luxtrust.unlinked",
+        "passkey.added",
+        "passkey.removed",
+        "authenticator.added",
+        "authenticator.removed",
+        "session.authenticated",
+        "session.searched",
+        "letter.requested",
+        "helpdesk.requested",
+        "helpdesk.searched",
+        "helpdesk.read",
+        "helpdesk.changed",
+        "identity.checked",
+        "professional.changed",
+        "organisation.changed",
+        "software.registered",
+        "software.changed",
+        "software.searched",
+        "token.issued",
+        "token.refused",
+        "token.read",
+        "token.revoked",
     }
 )
 """The catalogue of actions: one vocabulary for all services; any other word is a programming error."""
@@ -157,9 +189,10 @@ def traced(
 ) -> AccessTraced:
     """Returns the trace of one answered request, filled with what is known of who asked.
 
-    `who` is a Caller (its person, capacity and workplace are copied), a Context (a call without a session: only
-    request, address and software are known) or None (a timer). A fact given by keyword stands before the caller's:
-    identity names the account that a log-in was for, though nobody is logged in yet.
+    `who` is a Caller (its person, capacity and workplace are copied; of business software its client id as account,
+    the person it acts for and the purpose it stated), a Context (a call without a session: only request, address and
+    software are known) or None (a timer). A fact given by keyword stands before the caller's: identity names the
+    account that a log-in was for, though nobody is logged in yet.
     `at` is an aware datetime or an RFC 3339 string; `reason` is the code of the refusal.
 
     Raises ValueError when the action is not in ACTIONS, the outcome unknown, a refusal has no reason, or the time
@@ -194,7 +227,7 @@ def traced(
         request_id=_fact(context, "request_id"),
         address=_fact(context, "address"),
         software=_fact(context, "software"),
-        purpose=purpose,
+        purpose=purpose or _fact(who, "purpose"),
         count=count,
     )
 

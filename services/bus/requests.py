@@ -19,12 +19,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.bus.consumer import Consumer, declared, sessions_of, settle
 from services.db import now, signing_keys
-from services.refusals import Internal, NotAllowed, Refusal, Unauthenticated, Unavailable
+from services.refusals import InsufficientScope, Internal, NotAllowed, Refusal, Unauthenticated, Unavailable
 from services.rpc import RPC_EXCHANGE, Link, RpcClient, dumps
 from services.settings import load
-from services.tokens import Context, Verifier
+from services.tokens import Caller, Context, Verifier
 
 FRONT = "gateway"  # the only process that brings requests without a token
+ANY = "any"  # of a method's scope: whatever the software was given
 
 log = logging.getLogger(__name__)
 
@@ -133,13 +134,19 @@ class Rpc(Entrypoint):  # type: ignore[misc]
     """A method others may call.
 
     processes: who may send; None: whoever the broker lets through. user: a token is due.
+    scope: what software must have been given, one of these words where there are several, `ANY` for whatever it was
+    given; None: no software comes in. People need none.
     """
 
     server = RpcServer()
 
-    def __init__(self, processes: tuple[str, ...] | None = None, user: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, processes: tuple[str, ...] | None = None, user: bool = True, scope: str | tuple[str, ...] | None = None,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
         self.processes = processes
         self.user = user
+        self.scopes = (scope,) if isinstance(scope, str) else scope
         super().__init__(expected_exceptions=(Refusal,), **kwargs)
 
     def setup(self) -> None:
@@ -149,10 +156,25 @@ class Rpc(Entrypoint):  # type: ignore[misc]
         self.server.unregister_provider(self)
 
     def admit(self, context: Context, verifier: Verifier) -> Any:
-        """The Caller for a user's call, the bare Context for the others. Refuses: NotAllowed, Unauthenticated."""
+        """The Caller for a user's call, the bare Context for the others.
+
+        Refuses: NotAllowed, Unauthenticated, InsufficientScope.
+        """
         if not context.process or (self.processes is not None and context.process not in self.processes):
             raise NotAllowed() if context.process else Unauthenticated()
-        return verifier.caller(context) if self.user else context
+        if not self.user:
+            return context
+        caller = verifier.caller(context)
+        self.require_scope(caller)
+        return caller
+
+    def require_scope(self, caller: Caller) -> None:
+        """Lets people pass, and software that was given a scope this method names. Refuses: InsufficientScope."""
+        if caller.scope is None:
+            return
+        given = caller.scope.split()
+        if self.scopes is None or not given or (ANY not in self.scopes and not set(self.scopes) & set(given)):
+            raise InsufficientScope(scope=None if self.scopes is None else " ".join(self.scopes))
 
 
 rpc = Rpc.decorator

@@ -29,6 +29,7 @@ PROFESSIONS: tuple[str, ...] = (
 
 ESTABLISHMENT_KINDS: tuple[str, ...] = ("practice", "hospital", "laboratory", "pharmacy", "care_network")
 LANGUAGES: tuple[str, ...] = ("fr", "lb", "pt", "en", "de")
+LICENCES: tuple[str, ...] = ("valid", "suspended", "withdrawn")
 SEXES: tuple[str, ...] = ("F", "M", "X")
 
 NAMES_LIMIT: Final = 1000
@@ -62,7 +63,22 @@ class ProfessionalUpdated:
     version: int
 
 
-EVENTS: tuple[type, ...] = (PatientRegistered, ProfessionalUpdated)
+@dataclass(frozen=True)
+class LicenceWithdrawn:
+    """A professional may not practise any more, for now or for good: who works in their name stops.
+
+    licence: suspended or withdrawn. at: RFC 3339, from when on; a session opened later is not meant by it.
+    """
+
+    type: ClassVar[str] = "licence_withdrawn.v1"
+    subject: ClassVar[str | None] = "professional_id"
+
+    professional_id: str
+    licence: str
+    at: str
+
+
+EVENTS: tuple[type, ...] = (PatientRegistered, ProfessionalUpdated, LicenceWithdrawn)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -144,8 +160,12 @@ class Names(TypedDict):
 
 
 class PersonOfMatricule(TypedDict):
-    """Who a matricule stands for; all null when it stands for nobody."""
+    """Who a matricule stands for; all null when it stands for nobody.
 
+    matricule: all its digits, for who was asked for by the first eleven; identity's log-in name follows from them.
+    """
+
+    matricule: str | None
     patient_id: str | None
     professional_id: str | None
     profession: str | None
@@ -159,6 +179,20 @@ class CapacityFacts(TypedDict):
     profession: str | None
     licence: str | None
     establishment_ids: list[str]
+
+
+class PersonSheet(TypedDict):
+    """Who a letter is addressed to, to be confirmed by them; null what the other kind of person has."""
+
+    birth_name: str | None
+    usual_name: str | None
+    first_names: str | None
+    birth_date: str | None
+    sex: str | None
+    family_name: str | None
+    first_name: str | None
+    profession: str | None
+    workplaces: list[str] | None
 
 
 class LetterAddress(TypedDict):

@@ -12,7 +12,7 @@ from typing import Final
 
 from stdnum import luhn, verhoeff
 
-from services.directory.contract import NAMES_LIMIT, Address
+from services.directory.contract import LICENCES, NAMES_LIMIT, Address
 from services.refusals import InvalidInput
 
 LONGEST_TEXT: Final = 120
@@ -63,6 +63,11 @@ def normalise_matricule(text: object) -> str:
     return _SEPARATORS.sub("", text) if isinstance(text, str) else ""
 
 
+def is_beginning(digits: str) -> bool:
+    """Whether these are the eleven digits before the check digits: enough to look somebody up [domain, Matricule]."""
+    return re.fullmatch(r"[0-9]{11}", digits) is not None
+
+
 def matricule_fault(matricule: str) -> str | None:
     """Returns the code of what is wrong with a normalised matricule, None when it is one.
 
@@ -81,6 +86,18 @@ def matricule_fault(matricule: str) -> str | None:
 def check_digits(first_eleven: str) -> str:
     """Returns the Luhn and the Verhoeff digit, both over the same 11 digits."""
     return luhn.calc_check_digit(first_eleven) + verhoeff.calc_check_digit(first_eleven)
+
+
+def wrong_check_digits(matricule: str) -> tuple[str, ...]:
+    """Returns which of the two check digits do not fit the first eleven, as codes of messages; none of a right one.
+
+    `matricule_luhn` alone: the twelfth digit is mistyped. `matricule_verhoeff` alone: the thirteenth is, or a 0 and a 9
+    among the first eleven are exchanged, which Luhn does not see. Both: the mistake is among the first eleven.
+    matricule: thirteen digits, as `matricule_fault` finds them when it says `checksum` [issue 4].
+    """
+    codes = ("matricule_luhn", "matricule_verhoeff")
+    right = check_digits(matricule[:11])
+    return tuple(code for code, digit, fits in zip(codes, matricule[11:], right, strict=True) if digit != fits)
 
 
 def require_matricule(text: object) -> str:
@@ -139,6 +156,16 @@ def searchable_text(family_name: str, first_name: str, profession: str, speciali
     """Returns the stored form of everything a professional is found by: names, specialities, profession."""
     words = " ".join([family_name, first_name, *specialities, PROFESSION_WORDS[profession]])
     return f" {fold(words)}"
+
+
+def require_licence(licence: object) -> str:
+    """Returns a state a licence can have.
+
+    Refuses: InvalidInput.
+    """
+    if not isinstance(licence, str) or licence not in LICENCES:
+        raise InvalidInput(errors=[fault("licence", "choice")])
+    return licence
 
 
 def require_search_words(query: object) -> list[str]:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from services.audit.contract import AccessTraced, traced
 from services.bus import Service, emit, rpc, rpc_system
-from services.db import new_id, now, once, remember
+from services.db import new_id, now, once, remember, rfc3339
 from services.directory import contract, rules, rules_sheets, store
 from services.refusals import NotAllowed, Refusal
 from services.tokens import Caller, Context
@@ -135,15 +135,70 @@ class Directory(Service):
             emit(session, _registered(caller, "professional", professional_id))
             return remember(session, caller, "register_professional", given, {"professional_id": professional_id})
 
+    @rpc
+    def set_licence(self, caller: Caller, *, professional_id: str, licence: str) -> dict[str, str] | Refusal:
+        """Notes that a professional may, or may not any more, practise; the licence they have already is no change.
+
+        A change is a new version, told by event; a licence suspended or withdrawn is told by an event of its own,
+        upon which what runs in the professional's name ends.
+        Refuses: NotAllowed (no agent), InvalidInput, PersonNotFound. [domain, Directories]
+        """
+        given = {"professional_id": professional_id, "licence": licence}
+        with self.db.transaction(caller) as session:
+            if not rules.may_register(caller.capacity):
+                return _refused(session, caller, "professional.changed", NotAllowed())
+            wanted, asked = rules.require_licence(licence), rules.as_id(professional_id)
+            answered = once(session, caller, "set_licence", given)
+            if answered:
+                return answered
+            changed = store.set_licence(session, asked, wanted, now())
+            at = now()  # nobody's wait for the row lies between this moment and the commit
+            if changed is None or asked is None:
+                return _refused(session, caller, "professional.changed", contract.PersonNotFound(), asked)
+            if changed:
+                emit(session, store.professional_updated(session, asked))
+            if changed and wanted != "valid":
+                emit(session, contract.LicenceWithdrawn(professional_id=asked, licence=wanted, at=rfc3339(at)))
+            emit(session, traced(
+                caller, "professional.changed", at=at, object_id=asked, object_type="professional", purpose=wanted,
+            ))  # fmt: skip
+            return remember(session, caller, "set_licence", given, {"professional_id": asked, "licence": wanted})
+
     # --- what identity asks -------------------------------------------------------------------------------------------
 
     @rpc_system("identity")
     def person_of_matricule(self, context: Context, *, matricule: str) -> contract.PersonOfMatricule:
-        """Who a present or former matricule stands for; nulls for nobody, and for what is no matricule at all."""
+        """Who a present or former matricule stands for; nulls for nobody, and for what is no matricule at all.
+
+        Eleven digits are the beginning of one: looked up, and nobody's when two begin with them.
+        [domain, Matricule]
+        """
+        digits = rules.normalise_matricule(matricule)
         with self.db.transaction() as session:
-            patient_id, professional_id = store.person_of_matricule(session, rules.normalise_matricule(matricule))
+            whole = store.whole_matricule(session, digits) if rules.is_beginning(digits) else digits
+            patient_id, professional_id = store.person_of_matricule(session, whole or "")
             facts = store.capacity_facts(session, professional_id)
-        return {"patient_id": patient_id, "professional_id": professional_id, **facts}
+        known = patient_id is not None or professional_id is not None
+        return {"matricule": whole if known else None, "patient_id": patient_id, "professional_id": professional_id,
+                **facts}  # fmt: skip
+
+    @rpc_system("identity")
+    def person_sheet(
+        self, context: Context, *, patient_id: str | None = None, professional_id: str | None = None
+    ) -> contract.PersonSheet:
+        """What a person confirms about themselves when they activate an account; never a matricule.
+
+        Refuses: PersonNotFound. [seed 003, step 3]
+        """
+        with self.db.transaction() as session:
+            sheet = (
+                store.sheet_of_patient(session, rules.as_id(patient_id))
+                if patient_id is not None
+                else store.sheet_of_professional(session, rules.as_id(professional_id))
+            )
+        if sheet is None:
+            raise contract.PersonNotFound()
+        return sheet
 
     @rpc_system("identity")
     def capacity_facts(
@@ -155,7 +210,7 @@ class Directory(Service):
 
     # --- searching ----------------------------------------------------------------------------------------------------
 
-    @rpc
+    @rpc(scope="system/Patient.rs")
     def search_patients(self, caller: Caller, *, matricule: str) -> dict[str, list[contract.FoundPatient]] | Refusal:
         """Finds the one patient who has this very matricule, or nobody; it never lists people.
 
@@ -178,7 +233,7 @@ class Directory(Service):
             )
             return {"patients": found}
 
-    @rpc
+    @rpc(scope="system/Practitioner.rs")
     def search_professionals(
         self, caller: Caller, *, query: str, limit: int = 20
     ) -> dict[str, list[contract.FoundProfessional]]:
@@ -193,7 +248,7 @@ class Directory(Service):
 
     # --- names --------------------------------------------------------------------------------------------------------
 
-    @rpc
+    @rpc(scope="any")
     def names(
         self,
         caller: Caller,

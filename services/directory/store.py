@@ -16,6 +16,7 @@ from services.directory.contract import (
     LetterAddress,
     NamedEstablishment,
     NamedProfessional,
+    PersonSheet,
     ProfessionalUpdated,
 )
 from services.directory.models import Establishment, Matricule, Patient, Professional, Workplace
@@ -58,6 +59,18 @@ def person_of_matricule(session: Session, matricule: str) -> tuple[str | None, s
     )
     row = session.execute(sa.select(patient.label("patient_id"), professional.label("professional_id"))).one()
     return row.patient_id, row.professional_id
+
+
+def whole_matricule(session: Session, beginning: str) -> str | None:
+    """Returns the one matricule that begins with these eleven digits; None when there is none, or more than one."""
+    within = Matricule.matricule.between(f"{beginning}00", f"{beginning}99")
+    # One look-up per kind of person, because each of the two unique indexes covers the rows of one.
+    per_kind = (
+        sa.select(Matricule.matricule).where(within, whose.is_not(None))
+        for whose in (Matricule.patient_id, Matricule.professional_id)
+    )
+    found = session.scalars(sa.union(*per_kind).limit(2)).all()
+    return found[0] if len(found) == 1 else None
 
 
 # --- patients ---------------------------------------------------------------------------------------------------------
@@ -177,6 +190,22 @@ def update_professional(session: Session, professional_id: str, sheet: Professio
                Workplace.establishment_id.in_(before - asked))
     )  # fmt: skip
     _start_work(session, professional_id, asked - before, at)
+    return True
+
+
+def set_licence(session: Session, professional_id: str | None, licence: str, at: datetime) -> bool | None:
+    """Gives a professional this licence; returns whether that makes a new version, None when there is no such person.
+
+    The row is held, so that versions and the events that tell them follow one another.
+    """
+    professional = session.get(Professional, professional_id, with_for_update=True) if professional_id else None
+    if professional is None:
+        return None
+    if professional.licence == licence:
+        return False
+    professional.licence = licence
+    professional.version += 1
+    professional.updated_at = at
     return True
 
 
@@ -328,6 +357,35 @@ def letter_address_of_professional(session: Session, professional_id: str | None
         "address_lines": letter_lines(_address(professional)) if professional.address_line else at_work,
         "language": professional.language,
     }
+
+
+_NO_SHEET: PersonSheet = {
+    "birth_name": None, "usual_name": None, "first_names": None, "birth_date": None, "sex": None,
+    "family_name": None, "first_name": None, "profession": None, "workplaces": None,
+}  # fmt: skip
+
+
+def sheet_of_patient(session: Session, patient_id: str | None) -> PersonSheet | None:
+    """Returns what a patient confirms about themselves."""
+    patient = session.get(Patient, patient_id) if patient_id else None
+    if patient is None:
+        return None
+    return {
+        **_NO_SHEET, "birth_name": patient.birth_name, "usual_name": patient.usual_name,
+        "first_names": patient.first_names, "birth_date": patient.birth_date.isoformat(), "sex": patient.sex,
+    }  # fmt: skip
+
+
+def sheet_of_professional(session: Session, professional_id: str | None) -> PersonSheet | None:
+    """Returns what a professional confirms about themselves."""
+    professional = session.get(Professional, professional_id) if professional_id else None
+    if professional is None or professional_id is None:
+        return None
+    workplaces = _named_workplaces(session, [professional_id]).get(professional_id, [])
+    return {
+        **_NO_SHEET, "family_name": professional.family_name, "first_name": professional.first_name,
+        "profession": professional.profession, "workplaces": [place["name"] for place in workplaces],
+    }  # fmt: skip
 
 
 # --- columns ----------------------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ class Documents(Service):
 
     # --- depositing ---------------------------------------------------------------------------------------------------
 
-    @rpc
+    @rpc(scope="system/DocumentReference.c")
     def prepare_deposit(
         self, caller: Caller, *, record_id: str, type: str, title: str, act_date: str | None = None,
         language: str | None = None, gateway_key: str | None = None,
@@ -141,7 +141,7 @@ class Documents(Service):
             started = self._start(session, answer["upload_id"], asked, record_key, gateway_key)
             return {**answer, **started}
 
-    @rpc
+    @rpc(scope="system/DocumentReference.c")
     def start_upload(self, caller: Caller, *, upload_id: str, gateway_key: str) -> StartedUpload | Refusal:
         """Gives one more try to upload: an object name, a key and a URL that no other try has or will have.
 
@@ -157,7 +157,7 @@ class Documents(Service):
                 return answers.refuse(session, caller, "document.created", UploadExpired(), record_id=upload.record_id)
             return self._start(session, asked, upload.record_id, bytes(upload.wrapped_record_key), gateway_key)
 
-    @rpc
+    @rpc(scope="system/DocumentReference.c")
     def commit_deposit(
         self, caller: Caller, *, upload_id: str, version_id: str, sha256: str, size: int, media_type: str
     ) -> CommittedDeposit | Refusal:
@@ -214,7 +214,7 @@ class Documents(Service):
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    @rpc
+    @rpc(scope="system/DocumentReference.rs")
     def list_documents(
         self, caller: Caller, *, record_id: str, limit: int = 50, cursor: str | None = None
     ) -> DocumentPage | Refusal:
@@ -245,7 +245,7 @@ class Documents(Service):
                 "next_cursor": None if last is None else rules.to_cursor(last),
             }
 
-    @rpc
+    @rpc(scope="system/DocumentReference.rs")
     def read_document(self, caller: Caller, *, document_id: str) -> Document | Refusal:
         """Gives what is known of one document, with its versions, newest first; its bytes are another call's.
 
@@ -261,7 +261,7 @@ class Documents(Service):
             answers.allow(session, caller, "document.read", grant, record_id=record_id, object_id=asked)
             return {**answers.item(rows[0]), "versions": [answers.version(row) for row in rows]}
 
-    @rpc
+    @rpc(scope="system/DocumentReference.rs")
     def open_content(
         self, caller: Caller, *, document_id: str, gateway_key: str, version_id: str | None = None,
         from_start: bool = True,

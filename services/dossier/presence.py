@@ -25,6 +25,8 @@ KIND = TABLES.mandate_kinds["presence"]
 GROUND = TABLES.grounds["presence"]
 PER_RECORD = TABLES.throttles["presence_code_per_record"]
 PER_PROFESSIONAL = TABLES.throttles["presence_code_per_professional"]
+COUNTED = max(PER_RECORD.window, PER_PROFESSIONAL.window)
+"""How long a try counts against those that follow it."""
 OPENED = "mandate.opened"
 
 
@@ -50,9 +52,7 @@ def require_declaration(presence_code: object, declaration_accepted: object, wor
 def note_try(session: Session, caller: Caller, professional_id: str, record_id: str, at: datetime) -> Try | Refusal:
     """Notes a try, refused when there were too many: nothing is looked at then, whatever the record."""
     store.lock_tries(session, professional_id)
-    here, everywhere = store.tries(
-        session, professional_id, record_id, at - max(PER_RECORD.window, PER_PROFESSIONAL.window)
-    )
+    here, everywhere = store.tries(session, professional_id, record_id, at - COUNTED)
     wait = max(rules.wait_before_try(PER_RECORD, *here, at), rules.wait_before_try(PER_PROFESSIONAL, *everywhere, at))
     try_id = store.insert_try(session, professional_id, record_id, "put_off" if wait else "looked_at", at)
     if wait:

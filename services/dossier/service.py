@@ -13,6 +13,7 @@ from typing import Any
 
 from eventlet import tpool
 from eventlet.semaphore import Semaphore
+from nameko.timer import timer
 from sqlalchemy.orm import Session
 
 from services.audit.contract import traced
@@ -28,6 +29,7 @@ from services.refusals import NotAllowed, Refusal
 from services.tokens import Caller, Context
 
 COMMENT_LENGTH = 500
+SWEEP_EVERY = 3600  # seconds
 MANY = 100
 
 # Argon2 lets go of the interpreter but not of its core: one core stays for everybody else.
@@ -95,7 +97,7 @@ class Dossier(Service):
             "records": [{"record_id": r.record_id, "state": r.state, "since": rfc3339(r.since)} for r in records],
         }
 
-    @rpc
+    @rpc(scope="system/Patient.rs")
     def accessible_records(self, caller: Caller, *, patient_ids: list[str]) -> dict[str, Any]:
         """Which of these patients have a record that professionals may be let into; the same word for blocked ones.
 
@@ -120,7 +122,7 @@ class Dossier(Service):
                     answer[record.patient_id] = {"record_id": record.record_id, "accessible": accessible}
         return {"records": answer}
 
-    @rpc
+    @rpc(scope="system/Patient.rs")
     def read_record(self, caller: Caller, *, record_id: str) -> dict[str, Any] | Refusal:
         """A record's page as this caller has it: the ground that lets in and what it gives. One trace.
 
@@ -145,7 +147,7 @@ class Dossier(Service):
             "access_until": None if until is None else rfc3339(until),
         }
 
-    @rpc
+    @rpc(scope=("system/Patient.rs", "system/DocumentReference.rs", "system/DocumentReference.c"))
     def access_scope(self, caller: Caller, *, record_id: str) -> dict[str, Any]:
         """What this caller may do in this record, as an `AccessScope` on the wire. Writes no trace: the asker does.
 
@@ -158,7 +160,7 @@ class Dossier(Service):
 
     # --- mandates -------------------------------------------------------------------------------------------
 
-    @rpc
+    @rpc(scope="system/Consent.cs")
     def open_mandate(
         self, caller: Caller, *, record_id: str, presence_code: str, declaration_accepted: bool, wording_version: str
     ) -> dict[str, Any] | Refusal:
@@ -193,7 +195,7 @@ class Dossier(Service):
             answer = presence.settle_try(session, caller, record_id, tried, right, wording_version, at)
             return answer if isinstance(answer, Refusal) else remember(session, caller, operation, body, answer)
 
-    @rpc
+    @rpc(scope="system/Consent.cs")
     def list_mandates(self, caller: Caller, *, record_id: str) -> dict[str, Any] | Refusal:
         """The mandates of a record, ended ones included: all for the holder, a professional's own for a professional.
 
@@ -390,3 +392,11 @@ class Dossier(Service):
                 "version": told.version,
             },
         )
+
+    # --- sweeping -------------------------------------------------------------------------------------------
+
+    @timer(interval=SWEEP_EVERY)
+    def sweep(self) -> None:
+        """Forgets the tries of presence codes that count against nobody any more; their traces stay."""
+        with self.db.transaction() as session:
+            store.forget_tries(session, now() - presence.COUNTED)

@@ -394,3 +394,8 @@ def insert_try(session: Session, professional_id: str, record_id: str, outcome: 
 def settle_try(session: Session, try_id: str, outcome: str) -> None:
     """What became of a try."""
     session.execute(sa.update(PresenceTry).where(PresenceTry.try_id == try_id).values(outcome=outcome))
+
+
+def forget_tries(session: Session, before: datetime) -> None:
+    """Drops the tries that no throttle looks at any more."""
+    session.execute(sa.delete(PresenceTry).where(PresenceTry.at <= before))

@@ -15,7 +15,7 @@ from joserfc.jwk import OKPKey
 from gateway import caller
 from gateway.app import create_app
 from services.db import new_id
-from services.tokens import ISSUER
+from services.tokens import AUDIENCE, ISSUER
 
 ACCOUNT = "01935d0e-4c3b-7d52-9a43-1f0c2b6a7e01"
 RECORD = "01935d0e-4c3b-7d52-9a43-1f0c2b6a7e02"
@@ -38,9 +38,12 @@ class Signer:
         self.kid = new_id()
         self.key = OKPKey.generate_key("Ed25519", {"kid": self.kid})
 
-    def token(self, key: OKPKey | None = None, **claims: Any) -> str:
-        facts = {"iss": ISSUER, "sub": ACCOUNT, "sid": RECORD, "cap": "patient", "pat": ACCOUNT, "exp": in_minutes(10)}
-        header = {"alg": "Ed25519", "kid": self.kid}
+    def token(self, key: OKPKey | None = None, _typ: str = "JWT", **claims: Any) -> str:
+        facts = {
+            "iss": ISSUER, "aud": AUDIENCE, "sub": ACCOUNT, "sid": RECORD, "cap": "patient", "pat": ACCOUNT,
+            "exp": in_minutes(10),
+        }  # fmt: skip
+        header = {"alg": "Ed25519", "kid": self.kid, "typ": _typ}
         return jwt.encode(header, facts | claims, key or self.key, algorithms=["Ed25519"])
 
     def header(self, **claims: Any) -> dict[str, str]:

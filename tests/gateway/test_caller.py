@@ -11,11 +11,13 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
-from joserfc.jwk import OKPKey
+from joserfc import jwt
+from joserfc.jwk import OctKey, OKPKey
 
 from gateway import caller
 from services.refusals import InvalidInput, Unauthenticated
 from services.settings import load
+from services.tokens import AUDIENCE, ISSUER
 from tests.gateway.conftest import ACCOUNT, RECORD, Signer, in_minutes
 from tests.gateway.test_errors import problem
 
@@ -112,6 +114,13 @@ def test_a_genuine_token_makes_a_caller(app: Flask, signer: Signer) -> None:
         assert made.context.token and caller.who() is made
 
 
+def hmac_token(signer: Signer) -> str:
+    """A token whose maker knows only the public key and says it is a shared secret."""
+    secret = OctKey.import_key(signer.key.as_dict(private=False)["x"])
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": ACCOUNT, "sid": RECORD, "cap": "agent", "exp": in_minutes(10)}
+    return jwt.encode({"alg": "HS256", "kid": signer.kid}, claims, secret, algorithms=["HS256"])
+
+
 def headers(signer: Signer, fault: str) -> dict[str, str]:
     stranger: Any = OKPKey.generate_key("Ed25519", {"kid": signer.kid})
     faults = {
@@ -122,9 +131,16 @@ def headers(signer: Signer, fault: str) -> dict[str, str]:
         "forged": {"Authorization": f"Bearer {signer.token(key=stranger)}"},
         "expired": signer.header(exp=in_minutes(-1)),
         "other issuer": signer.header(iss="somebody"),
+        "other audience": signer.header(aud="somebody"),
+        "no audience": signer.header(aud=None),
+        "many audiences": signer.header(aud=[AUDIENCE, "somebody"]),
+        "another kind": signer.header(_typ="at+jwt"),
+        "software without a scope": signer.header(cli=ACCOUNT),
+        "a scope of nobody's": signer.header(scope="system/Patient.rs"),
         "no session": signer.header(sid=None),
         "unsigned": {"Authorization": "Bearer eyJhbGciOiJub25lIiwia2lkIjoidGVzdC1rZXkifQ.e30."},
         "unknown key": {"Authorization": f"Bearer {Signer().token()}"},
+        "verified with the public key": {"Authorization": f"Bearer {hmac_token(signer)}"},
     }
     return faults[fault]
 
@@ -132,8 +148,9 @@ def headers(signer: Signer, fault: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "fault",
     [
-        "missing", "empty", "basic", "garbage", "forged", "expired", "other issuer", "no session", "unsigned",
-        "unknown key",
+        "missing", "empty", "basic", "garbage", "forged", "expired", "other issuer", "other audience", "no audience",
+        "many audiences", "another kind", "software without a scope", "a scope of nobody's", "no session", "unsigned",
+        "unknown key", "verified with the public key",
     ],
 )
 def test_a_token_that_is_not_genuine_opens_nothing(http: FlaskClient, signer: Signer, fault: str) -> None:

@@ -28,7 +28,7 @@ from services.db import ended_sessions, inbox, new_id, now, outbox, signing_keys
 from services.refusals import NotAllowed, Refusal, TooManyTries, Unauthenticated, Unavailable
 from services.rpc import RpcClient
 from services.settings import Settings
-from services.tokens import ISSUER, Context
+from services.tokens import AUDIENCE, ISSUER, Context
 from tests.services.probe import NotToday, Poked
 
 ROOT = Path(__file__).parents[2]
@@ -223,7 +223,8 @@ class Keys:
                 not_after=now().replace(year=now().year + 1)))  # fmt: skip
 
     def token(self, key: OKPKey | None = None, **changes: Any) -> str:
-        claims = {"iss": ISSUER, "sub": new_id(), "sid": new_id(), "cap": "patient", "exp": int(time.time()) + 600}
+        claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": new_id(), "sid": new_id(), "cap": "patient",
+                  "exp": int(time.time()) + 600}  # fmt: skip
         header = {"alg": "Ed25519", "kid": self.kid}
         return jwt.encode(header, claims | changes, key or self.key, algorithms=["Ed25519"])
 
@@ -260,7 +261,8 @@ def test_a_request_that_cannot_be_read_stops_nobody(bus: Bus, body: str) -> None
     assert bus.process is not None and bus.process.poll() is None
 
 
-FAULTS = ["missing", "forged", "expired", "tampered", "foreign issuer", "unsigned", "unknown key"]
+FAULTS = ["missing", "forged", "expired", "tampered", "foreign issuer", "foreign audience", "unsigned",
+          "unknown key"]  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -274,6 +276,7 @@ def test_a_token_that_is_not_genuine_and_current_is_refused_on_the_bus(bus: Bus,
     token = {
         "missing": None, "forged": keys.token(stranger), "expired": keys.token(exp=int(time.time()) - 60),
         "tampered": f"{head}.{other}.{signature}", "foreign issuer": keys.token(iss="urn:other"),
+        "foreign audience": keys.token(aud="urn:other"),
         "unsigned": f"{none}.{other}.", "unknown key": _with_kid(stranger, "nobody"),
     }[fault]  # fmt: skip
     with pytest.raises(Unauthenticated):
@@ -282,7 +285,7 @@ def test_a_token_that_is_not_genuine_and_current_is_refused_on_the_bus(bus: Bus,
 
 
 def _with_kid(key: OKPKey, kid: str) -> str:
-    claims = {"iss": ISSUER, "sub": "a", "sid": "b", "cap": "agent", "exp": int(time.time()) + 600}
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "a", "sid": "b", "cap": "agent", "exp": int(time.time()) + 600}
     return jwt.encode({"alg": "Ed25519", "kid": kid}, claims, key, algorithms=["Ed25519"])
 
 

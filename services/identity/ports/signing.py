@@ -6,7 +6,9 @@ from typing import Any
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
+from services.db import new_id
 from services.sealing import unwrap, wrap
+from services.tokens import AUDIENCE, ISSUER
 
 ALGORITHM = "Ed25519"
 
@@ -28,10 +30,11 @@ def _unwrapped(wrapping_key: bytes, kid: str, x: str, wrapped: bytes) -> OKPKey:
 
 
 def signed_token(claims: dict[str, Any], *, kid: str, x: str, wrapped: bytes, wrapping_key: bytes) -> str:
-    """The claims as a signed token; facts that are not there are left out.
+    """The claims as a signed token of identity for the platform; facts that are not there are left out.
 
     Raises services.sealing.BytesTampered when the stored key is not one of this wrapping key.
     """
     present = {name: value for name, value in claims.items() if value is not None}
+    present |= {"iss": ISSUER, "aud": AUDIENCE, "jti": new_id()}
     key = _unwrapped(wrapping_key, kid, x, wrapped)
     return jwt.encode({"alg": ALGORITHM, "kid": kid, "typ": "JWT"}, present, key, algorithms=[ALGORITHM])
