@@ -17,6 +17,7 @@ SUBSCRIPTIONS: Final[dict[tuple[str, str], str]] = {
     ("dossier", "record_first_accessed_by.v1"): "on_record_first_accessed_by",
     ("identity", "account_invited.v1"): "on_account_invited",
     ("identity", "one_time_code_requested.v1"): "on_one_time_code_requested",
+    ("identity", "account_notice_due.v1"): "on_account_notice_due",
     ("documents", "document_deposited.v1"): "on_document_deposited",
     ("documents", "confidentiality_changed.v1"): "on_confidentiality_changed",
 }

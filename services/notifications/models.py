@@ -63,7 +63,7 @@ class Message(Model):
     __tablename__ = "messages"
     __table_args__ = (
         UniqueConstraint("event_id", "recipient_id", "channel"),
-        CheckConstraint("channel in ('email')", name="channel"),
+        CheckConstraint("channel in ('email', 'sms')", name="channel"),
         CheckConstraint("state in ('sent', 'no_channel', 'spent', 'refused')", name="state"),
     )
 

@@ -25,18 +25,30 @@ from services.notifications.contract import (
 DEFAULT_LANGUAGE: Final = "fr"
 
 ONE_TIME_CODE_MINUTES: Final = 5
-"""What the mail says of a one-time code's life; identity decides it (decisions.md, Identity on the bus)."""
+"""What a message says of a one-time code's life; identity decides it (decisions.md, Identity on the bus)."""
 
-MAIL_OF_PURPOSE: Final[dict[str, str]] = {
+RESET_LINK_MINUTES: Final = 30
+"""The same for the link with which a forgotten password is replaced."""
+
+EMAIL: Final = "email"
+SMS: Final = "sms"
+CHANNEL_OF_KIND: Final[dict[str, str]] = {"email": EMAIL, "mobile": SMS}
+"""How something reaches an address, by the kind of address."""
+
+OCCASION_OF_PURPOSE: Final[dict[str, str]] = {
     "contact": "one_time_code.contact",
+    "account_contact": "one_time_code.contact",
+    "helpdesk_contact": "one_time_code.helpdesk_contact",
     "log_in": "one_time_code.log_in",
 }
-"""Which mail carries a one-time code, by what the code is for."""
+"""Which text carries a one-time code, by what the code is for."""
 
 LETTER_OF_INVITED: Final[dict[str, str]] = {
+    "patient": "letter_activation",  # the first one came with the opening of the record
     "professional": "account_invited.professional",
     "agent": "account_invited.agent",
 }
+LETTER_OF_RECOVERY: Final = "letter_recovery"
 
 # A name space of our own, so that a letter's id is the same at each retry of its event and nobody else's.
 _LETTERS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:dsp:letters")
@@ -45,6 +57,15 @@ _LETTERS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:dsp:letters")
 def language_of(language: str | None) -> str:
     """The person's language where we have texts in it, French otherwise."""
     return language if language in LANGUAGES else DEFAULT_LANGUAGE
+
+
+def letter_of_invited(subject_kind: str, purpose: str) -> str:
+    """Which letter somebody gets: to activate a capacity, or to find the way back into the account they have.
+
+    Raises KeyError for a kind of person who gets none.
+    """
+    occasion = LETTER_OF_INVITED[subject_kind]
+    return LETTER_OF_RECOVERY if purpose == "recovery" else occasion
 
 
 def letter_id_for(event_id: str, recipient_id: str) -> str:
@@ -65,9 +86,30 @@ def message_id_for(event_id: str, recipient_id: str, channel: str) -> str:
     return f"<{event_id}.{person}.{channel}@opendsp>"
 
 
-def mail_address(contacts: Iterable[Mapping[str, str]]) -> str | None:
-    """The first proved e-mail address, None when the person has none (account not yet activated)."""
-    return next((contact["value"] for contact in contacts if contact["kind"] == "email"), None)
+def client_reference_for(event_id: str, recipient_id: str) -> str:
+    """The name by which an SMS provider knows a repeat; made like a Message-ID, fit for the name of a file."""
+    return message_id_for(event_id, recipient_id, SMS).strip("<>").partition("@")[0]
+
+
+def occasion_of_notice(occasion: str) -> str:
+    """Which text tells an account's owner of a change."""
+    return f"account_notice.{occasion}"
+
+
+def notice_recipient(notice_id: str, place: int) -> str:
+    """One recipient of a notice, by the place in its list: addresses are not kept here."""
+    return f"{notice_id}.{place}"
+
+
+def reset_link(portal: str, reset: str) -> str:
+    """The link of a forgotten password. What counts stands behind the #: no server on the way sees or logs it."""
+    return f"{portal.rstrip('/')}/password-reset#{reset}"
+
+
+def best_contact(contacts: Iterable[Mapping[str, str]]) -> tuple[str, str] | None:
+    """Where to tell somebody one thing: the first e-mail address, else the first number; None where there is none."""
+    known = [(contact["kind"], contact["value"]) for contact in contacts if contact["kind"] in CHANNEL_OF_KIND]
+    return next((one for one in known if one[0] == "email"), known[0] if known else None)
 
 
 # --- subscriptions ----------------------------------------------------------------------------------------------------

@@ -27,9 +27,9 @@ def keep_letter(session: Session, **row: Any) -> None:
     session.flush()
 
 
-def message_settled(session: Session, event_id: str, recipient_id: str, channel: str) -> bool:
-    """Whether this event was already told to this person on this channel, or is never going to be."""
-    told = (Message.event_id == event_id, Message.recipient_id == recipient_id, Message.channel == channel)
+def message_settled(session: Session, event_id: str, recipient_id: str) -> bool:
+    """Whether this event was already told to this person, or is never going to be."""
+    told = (Message.event_id == event_id, Message.recipient_id == recipient_id)
     return session.scalar(sa.select(sa.exists().where(*told))) is True
 
 

@@ -7,6 +7,7 @@ import email.policy
 import io
 import itertools
 import json
+import re
 import string
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,9 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from pypdf import PdfReader
 
+from services.identity.contract import NOTICE_OCCASIONS
+from services.identity.rules import ONE_TIME_CODE_LIFETIME
+from services.identity.rules_recovery import RESET_LIFETIME
 from services.notifications import rules
 from services.notifications.contract import (
     DOCUMENT_CONFIDENTIALITY_CHANGED,
@@ -29,7 +33,7 @@ from services.notifications.contract import (
 from services.notifications.ports.letters import Letters, Sheet, render
 from services.notifications.ports.mail import MailRefused, compose
 from services.notifications.ports.subscriber_broker import encode
-from services.notifications.ports.texts import CATALOGUES, catalogue, date_text, mail_text, time_text
+from services.notifications.ports.texts import CATALOGUES, catalogue, date_text, mail_text, sms_text, time_text
 from services.notifications.reference_subscriber import understood
 from services.notifications.service import Notifications
 
@@ -39,10 +43,17 @@ PERSON = "01936f00-0000-7000-8000-00000000000a"
 OTHER_PERSON = "01936f00-0000-7000-8000-00000000000b"
 AT = datetime(2026, 11, 21, 9, 15, tzinfo=UTC)
 MATRICULE = "1900010100564"
-MAILS = ("one_time_code.contact", "one_time_code.log_in", "record_first_accessed_by")
-LETTERS = ("record_opened", "account_invited.professional", "account_invited.agent")
+NOTICES = tuple(f"account_notice.{occasion}" for occasion in NOTICE_OCCASIONS)
+CODES = ("one_time_code.contact", "one_time_code.helpdesk_contact", "one_time_code.log_in")
+MAILS = (*CODES, *NOTICES, "record_first_accessed_by")
+NEVER_BY_SMS = "account_notice.password_reset_requested"
+SMS = tuple(occasion for occasion in MAILS if occasion != NEVER_BY_SMS)
+LETTERS = (
+    "record_opened", "account_invited.professional", "account_invited.agent", "letter_activation", "letter_recovery",
+)  # fmt: skip
 VALUES = {
     "portal": "http://localhost:8080", "code": "6wqxU4", "minutes": "5", "date": "21 November 2026", "time": "10:15",
+    "link": "http://localhost:8080/password-reset#id.token",
 }  # fmt: skip
 DOCUMENT = rules.KnownDocument(
     document_id="01936f00-0000-7000-8000-0000000000d1", record_id="01936f00-0000-7000-8000-0000000000e1",
@@ -115,14 +126,32 @@ def test_a_language_we_do_not_write_becomes_french(language: str | None) -> None
     assert rules.language_of(language) == "fr"
 
 
-def test_mail_goes_to_the_first_mail_address() -> None:
+def test_one_thing_is_told_at_the_first_mail_address() -> None:
     contacts = [{"kind": "mobile", "value": "+352"}, {"kind": "email", "value": "a@example.lu"}]
-    assert rules.mail_address(contacts) == "a@example.lu"
+    assert rules.best_contact(contacts) == ("email", "a@example.lu")
 
 
-def test_without_a_proved_address_there_is_no_mail() -> None:
-    assert rules.mail_address([]) is None
-    assert rules.mail_address([{"kind": "mobile", "value": "+352"}]) is None
+def test_without_a_mail_address_it_is_told_by_sms_and_without_either_not_at_all() -> None:
+    assert rules.best_contact([{"kind": "mobile", "value": "+352"}]) == ("mobile", "+352")
+    assert rules.best_contact([]) is None
+    assert rules.best_contact([{"kind": "pigeon", "value": "x"}]) is None
+
+
+def test_an_sms_keeps_its_client_reference_which_is_fit_for_a_files_name() -> None:
+    every = itertools.product((EVENT, OTHER_EVENT), (PERSON, OTHER_PERSON))
+    made = {rules.client_reference_for(event, person) for event, person in every}
+    assert len(made) == 4 and rules.client_reference_for(EVENT, PERSON) in made
+    assert all(re.fullmatch(r"[0-9a-z.-]+", one) and PERSON not in one for one in made)
+
+
+def test_what_a_message_says_of_a_link_and_a_code_is_what_identity_decides() -> None:
+    assert timedelta(minutes=rules.RESET_LINK_MINUTES) == RESET_LIFETIME
+    assert timedelta(minutes=rules.ONE_TIME_CODE_MINUTES) == ONE_TIME_CODE_LIFETIME
+
+
+@pytest.mark.parametrize("portal", ["https://dsp.lu", "https://dsp.lu/"])
+def test_what_opens_a_reset_stands_behind_the_hash_where_no_server_sees_it(portal: str) -> None:
+    assert rules.reset_link(portal, "id.token") == "https://dsp.lu/password-reset#id.token"
 
 
 # --- subscriptions ----------------------------------------------------------------------------------------------------
@@ -369,10 +398,21 @@ def test_no_sentence_was_left_untranslated(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_catalogue_has_a_text_for_every_occasion_and_none_for_others(language: str) -> None:
-    mails = {name for name in catalogue(language)["mail"] if name not in ("greeting", "closing", "footer")}
+    mails = {name for name, told in catalogue(language)["mail"].items() if isinstance(told, dict)}
     letters = {name for name, told in catalogue(language)["letter"].items() if isinstance(told, dict)}
-    assert mails == set(MAILS) == {*rules.MAIL_OF_PURPOSE.values(), "record_first_accessed_by"}
-    assert letters == set(LETTERS) == {*rules.LETTER_OF_INVITED.values(), "record_opened"}
+    of_notices = {rules.occasion_of_notice(occasion) for occasion in NOTICE_OCCASIONS}
+    assert mails == set(MAILS) == {*rules.OCCASION_OF_PURPOSE.values(), *of_notices, "record_first_accessed_by"}
+    assert set(catalogue(language)["sms"]) == set(SMS)
+    assert letters == set(LETTERS) == {*rules.LETTER_OF_INVITED.values(), rules.LETTER_OF_RECOVERY, "record_opened"}
+
+
+@pytest.mark.parametrize("kind", ["patient", "professional", "agent"])
+def test_who_has_an_account_gets_another_letter_than_who_has_none(kind: str) -> None:
+    assert rules.letter_of_invited(kind, "activation") == rules.LETTER_OF_INVITED[kind]
+    assert rules.letter_of_invited(kind, "recovery") == "letter_recovery"
+    for purpose in ("activation", "recovery"):
+        with pytest.raises(KeyError):
+            rules.letter_of_invited("machine", purpose)
 
 
 def test_a_language_without_a_catalogue_is_an_error() -> None:
@@ -406,9 +446,9 @@ def test_every_mail_renders_in_every_language_without_a_hole(language: str, occa
     assert f'lang="{language}"' in text.html
 
 
-@pytest.mark.parametrize(("language", "purpose"), itertools.product(LANGUAGES, rules.MAIL_OF_PURPOSE))
+@pytest.mark.parametrize(("language", "purpose"), itertools.product(LANGUAGES, rules.OCCASION_OF_PURPOSE))
 def test_a_code_stands_on_a_line_of_its_own_with_its_validity(language: str, purpose: str) -> None:
-    text = mail_text(rules.MAIL_OF_PURPOSE[purpose], language, VALUES)
+    text = mail_text(rules.OCCASION_OF_PURPOSE[purpose], language, VALUES)
     assert "6wqxU4" in text.plain.splitlines()
     assert " 5 min" in text.plain.lower()
     assert "6wqxU4" in text.html
@@ -429,6 +469,20 @@ def test_a_mail_has_no_health_data_no_name_and_loads_nothing(language: str, occa
         "matricule", "matrikel", "matrícula", MATRICULE, "dr ", "docteur", "doctor", "<img", "<script", "src=", "@",
     }  # fmt: skip
     assert [word for word in words if word in whole] == []
+
+
+@pytest.mark.parametrize(("language", "occasion"), itertools.product(LANGUAGES, SMS))
+def test_every_sms_is_short_and_has_no_hole_no_health_data_and_no_way_in(language: str, occasion: str) -> None:
+    text = sms_text(occasion, language, VALUES)
+    assert text.startswith("DSP") and len(text) <= 200 and not set(text) & set("{}\n@")
+    assert ("6wqxU4" in text) is (occasion in CODES) and "password-reset" not in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_link_of_a_reset_stands_on_a_line_of_its_own_and_can_be_followed(language: str) -> None:
+    text = mail_text(NEVER_BY_SMS, language, {**VALUES, "minutes": str(rules.RESET_LINK_MINUTES)})
+    assert VALUES["link"] in text.plain.splitlines() and " 30 " in text.plain
+    assert f'<a href="{VALUES["link"]}"' in text.html and text.html.count(VALUES["link"]) == 2
 
 
 def test_values_cannot_bring_markup_into_a_mail() -> None:

@@ -44,6 +44,7 @@ from services.identity.contract import (
     ActivationRefused,
     OneTimeCodeRequested,
 )
+from services.identity.models import Account, Activation, ActivationLetter, Capacity
 from services.identity.ports.codes import IdentityKey
 from services.notifications import models, reference_subscriber, rules, store
 from services.notifications.contract import (
@@ -52,10 +53,11 @@ from services.notifications.contract import (
     LANGUAGES,
     SubscriptionNotFound,
 )
+from services.notifications.desk import Outside
 from services.notifications.models import Delivery, Document, Letter, Message, Subscription
 from services.notifications.ports.broker_auth import BrokerAuth, create_app
 from services.notifications.ports.texts import catalogue
-from services.notifications.service import DepositNotYetKnown, Outside
+from services.notifications.subscriptions import DepositNotYetKnown
 from services.refusals import InvalidInput, NotAllowed, Unavailable
 from services.settings import Settings
 from services.tokens import Caller
@@ -145,12 +147,21 @@ class Office:
         """As far as the contact: a one-time code is on its way."""
         begun = self.start(matricule, code)
         known = {"activation_id": begun["activation_id"], "activation_token": begun["activation_token"]}
+        self.public("confirm_person", **known, correct=True)
         self.public("accept_conditions", **known, version=CONDITIONS_VERSION, language="fr")
         added = self.public("add_contact", **known, kind="email", value=address)
         return {**known, "challenge_id": added["challenge_id"]}
 
     def start(self, matricule: str, code: str) -> Any:
         return self.public("start_activation", matricule=matricule, activation_code=code)
+
+    def show_letter(self, matricule: str, code: str) -> Any:
+        """A professional's letter, shown once LuxTrust has answered for them."""
+        begun = self.public("start_professional_activation", version=CONDITIONS_VERSION, language="fr")
+        known = {name: begun[name] for name in ("activation_id", "activation_token")}
+        with self.house.sessions["identity"].transaction() as session:
+            session.execute(sa.update(Activation).values(luxtrust_subject=new_id().encode(), luxtrust_product="Card"))
+        return self.public("enter_letter_code", **known, matricule=matricule, activation_code=code)
 
     def public(self, method: str, **kwargs: Any) -> Any:
         return self.house.ask("identity", method, context(), **kwargs)
@@ -380,7 +391,7 @@ def test_an_invited_professional_gets_a_letter_with_one_code(office: Office) -> 
     office.house.deliver()
     [text] = office.printed()
     assert "SCHMIT" in text.upper() and "Code de présence" not in text and number not in text
-    assert office.start(number, activation_code(text))["subject_kind"] == "professional"
+    assert office.show_letter(number, activation_code(text))["next"] == "personal_data"
 
 
 def test_an_invited_agents_letter_is_handed_over_in_person(office: Office) -> None:
@@ -390,6 +401,43 @@ def test_an_invited_agents_letter_is_handed_over_in_person(office: Office) -> No
     [text] = office.printed()
     assert "Remise en main propre" in text and invited["invitation_id"] in text
     assert office.start(number, activation_code(text))["subject_kind"] == "agent"
+
+
+def test_a_patient_who_lost_the_letter_gets_one_without_a_presence_code(office: Office) -> None:
+    matricule, patient_id = office.patient()
+    office.record(patient_id)
+    office.house.deliver()
+    [first] = office.printed()
+    with office.house.sessions["identity"].transaction() as session:
+        session.execute(sa.update(ActivationLetter).values(issued_at=now() - timedelta(days=2)))
+    assert office.public("request_letter", matricule=matricule, kind="patient") == {"again_after": 86400}
+    office.house.deliver()
+    [second] = [text for text in office.printed() if text != first]
+    assert "Code de présence : " not in second and "Votre nouveau code" in second
+    assert matricule not in second.replace(" ", "") and HOME["line"] in second
+    with pytest.raises(ActivationRefused):
+        office.start(matricule, activation_code(first))
+    assert office.start(matricule, activation_code(second))["flow"] == "patient"
+    assert {row.occasion for row in office.rows(Letter)} == {"record_opened", "letter_activation"}
+
+
+def test_who_has_an_account_gets_a_letter_that_leads_back_into_it(office: Office) -> None:
+    matricule, patient_id = office.patient()
+    office.record(patient_id)
+    office.house.deliver()
+    [first] = office.printed()
+    with office.house.sessions["identity"].transaction() as session:
+        account = Account(account_id=new_id(), log_in_name=office.house.identity.key.log_in_name(matricule),
+                          password_hash="-", password_changed_at=now(), language="fr", created_at=now())  # fmt: skip
+        session.add(account)
+        session.flush()
+        session.add(Capacity(account_id=account.account_id, kind="patient", subject_id=patient_id, activated_at=now()))
+    office.happen("identity", AccountInvited(new_id(), "patient", patient_id, "recovery"))
+    [second] = [text for text in office.printed() if text != first]
+    assert "Code de présence : " not in second
+    assert office.start(matricule, activation_code(second))["flow"] == "recovery"
+    with pytest.raises(ActivationRefused):
+        office.start(matricule, activation_code(first))
 
 
 def test_somebody_the_directory_does_not_know_gets_no_letter(office: Office) -> None:
@@ -428,7 +476,7 @@ def test_a_one_time_code_arrives_by_mail_and_proves_the_address(office: Office) 
     assert mail["To"] == "zoe@example.lu" and "5 minutes" in plain
     assert begun["matricule"] not in mail.as_string() and "Weber" not in mail.as_string()
     known = {name: begun[name] for name in ("activation_id", "activation_token")}
-    assert office.public("prove_contact", **known, code=sent)["steps"]["contact"] == "done"
+    assert {"step": "contact", "state": "done"} in office.public("prove_contact", **known, code=sent)["steps"]
     [row] = office.rows(Message)
     assert (row.state, row.occasion, row.recipient_kind) == ("sent", "one_time_code.contact", "challenge")
 

@@ -62,6 +62,7 @@ def mail_text(occasion: str, language: str, values: Mapping[str, str]) -> MailTe
     """The mail of one occasion, plain and as simple HTML that loads nothing from anywhere."""
     texts = catalogue(language)["mail"]
     told = texts[occasion]
+    values = {**values, "not_you": fill(texts["not_you"], values)}
     lines = [fill(line, values) for line in told["body"]]
     plain = "\n\n".join([texts["greeting"], *lines, texts["closing"]]) + "\n\n-- \n" + texts["footer"] + "\n"
     return MailText(
@@ -69,6 +70,11 @@ def mail_text(occasion: str, language: str, values: Mapping[str, str]) -> MailTe
         plain=plain,
         html=_page(language, texts, told["body"], values),
     )
+
+
+def sms_text(occasion: str, language: str, values: Mapping[str, str]) -> str:
+    """The short message of one occasion."""
+    return fill(catalogue(language)["sms"][occasion], values)
 
 
 def _page(language: str, texts: Mapping[str, Any], body: list[str], values: Mapping[str, str]) -> str:
@@ -90,6 +96,8 @@ def _paragraph(line: str, values: Mapping[str, str]) -> str:
     text = html.escape(fill(line, values))
     if line == "{code}":  # the code stands alone, large enough to be read off another screen
         return f'<p style="font:bold 28px/1.4 monospace;letter-spacing:3px;color:#0b5563">{text}</p>'
+    if line == "{link}":
+        return f'<p><a href="{text}" style="color:#0b5563">{text}</a></p>'
     portal = html.escape(values.get("portal", ""))
     if portal:
         text = text.replace(portal, f'<a href="{portal}" style="color:#0b5563">{portal}</a>')

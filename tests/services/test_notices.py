@@ -1,0 +1,374 @@
+"""Mail and SMS over a real database, mail server and SMS provider, with the real identity beside them."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from deploy.local import mailbox, processes
+from deploy.local.stack import Stack
+from services.bus import Received
+from services.db import new_id, now, rfc3339
+from services.dossier.contract import RecordFirstAccessedBy
+from services.identity.contract import NOTICE_OCCASIONS, AccountNoticeDue, OneTimeCodeRequested
+from services.identity.models_desk import PasswordReset
+from services.notifications.desk import Outside
+from services.notifications.models import Message
+from services.notifications.ports.sms import HttpSms, SmsFolder, SmsRefused, sms_of
+from services.settings import Settings
+from services.tokens import Caller
+from tests.builders import House, context
+from tests.services.identity_house import Front, Person, identity_house
+
+
+class Provider:
+    """An SMS provider: keeps what it took, and answers as it was told to."""
+
+    def __init__(self) -> None:
+        self.taken: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.answers: list[int] = []
+        self.silence = 0.0
+        provider = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                time.sleep(provider.silence)
+                status = provider.answers.pop(0) if provider.answers else 202
+                if status < 300:
+                    provider.taken.append(json.loads(body))
+                    provider.headers.append(dict(self.headers))
+                self.send_response(status)
+                if status in (301, 302, 307, 308):
+                    self.send_header("Location", "/elsewhere")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """The test's output stays readable."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/messages"
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    made = Provider()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+class Post:
+    """The house with its ways outside, and what came of them."""
+
+    def __init__(self, house: House, settings: Settings, mail: Path) -> None:
+        self.house, self.settings, self.mail = house, settings, mail
+        self.front = Front(house)
+        self.go_out(settings)
+
+    def go_out(self, settings: Settings) -> None:
+        """From now on the service goes out by these settings."""
+        self.house.notifications.outside = Outside.of(settings)
+
+    def owner(self, mobile: str | None = None) -> tuple[Person, Caller]:
+        who = self.front.activate(self.front.patient())
+        me = self.front.caller_of(self.front.log_in(who)["access_token"])
+        if mobile is not None:
+            challenge_id = self.add(me, mobile)
+            code = self.front.mail(challenge_id)["code"]
+            self.front.ask("prove_account_contact", me, challenge_id=challenge_id, code=code)
+        self.empty()
+        return who, me
+
+    def add(self, me: Caller, mobile: str) -> str:
+        return str(self.front.ask("add_account_contact", me, kind="mobile", value=mobile)["challenge_id"])
+
+    def empty(self) -> None:
+        for name in ("identity", "notifications"):
+            with self.house.sessions[name].transaction() as session:
+                session.execute(sa.text("delete from outbox"))
+
+    def due(self, occasion: str, me: Caller) -> AccountNoticeDue:
+        """A notice as identity makes it."""
+        with self.house.sessions["identity"].transaction() as session:
+            self.house.identity._notice(session, me.account_id, occasion, now())
+        told = self.front.events("account_notice_due.v1")[-1]
+        return AccountNoticeDue(**told)
+
+    def happen(self, data: Any, event_id: str | None = None, source: str = "identity", die: bool = False) -> str:
+        """One event reaches its handler, in one transaction as the inbox gives it."""
+        event_id = event_id or new_id()
+        with self.house.sessions["notifications"].transaction() as session:
+            event = Received(event_id, source, data.type, rfc3339(now()), None, None, data, context(source))
+            getattr(self.house.notifications, "on_" + data.type.removesuffix(".v1"))(session, event)
+            if die:
+                raise KeyboardInterrupt
+        return event_id
+
+    def mails(self, address: str) -> list[Any]:
+        kept = [message_from_bytes(one.as_bytes(), policy=policy.default) for one in mailbox.messages(self.mail)]
+        return [one for one in kept if one["To"] == address]
+
+    def sms(self) -> list[dict[str, Any]]:
+        folder = Path(self.settings.sms_folder)
+        return [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))] if folder.exists() else []
+
+    def states(self, event_id: str) -> list[tuple[str, str]]:
+        """Channel and state of each message that an event caused, in the order of its recipients."""
+        query = sa.select(Message).where(Message.event_id == event_id).order_by(Message.recipient_id)
+        with self.house.sessions["notifications"].transaction() as session:
+            return [(row.channel, row.state) for row in session.scalars(query)]
+
+
+@pytest.fixture(scope="module")
+def together(database: Callable[[str], str]) -> Iterator[House]:
+    house = identity_house(database, "notifications")
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def post(together: House, infra: Stack, tmp_path: Path) -> Post:
+    settings = replace(
+        processes.load_settings(infra.layout, "notifications"),
+        letters_folder=str(tmp_path / "letters"), sms_provider="outbox", sms_folder=str(tmp_path / "sms"),
+        public_url="http://localhost:8080",
+    )  # fmt: skip
+    return Post(together, settings, infra.layout.mail)
+
+
+def text_of(mail: Any) -> str:
+    return str(mail.get_body(("plain",)).get_content())
+
+
+def number() -> str:
+    return f"+352691{int(new_id()[-6:], 16) % 1000000:06d}"
+
+
+# --- one-time codes ---------------------------------------------------------------------------------------------------
+
+
+def test_a_code_to_a_mobile_goes_by_sms_and_proves_it(post: Post) -> None:
+    who, me = post.owner()
+    mobile = number()
+    challenge_id = post.add(me, mobile)
+    event_id = post.happen(OneTimeCodeRequested(challenge_id, "account_contact"))
+    [sms] = post.sms()
+    code = post.front.mail(challenge_id)["code"]
+    assert sms["to"] == mobile and f" {code} " in sms["text"] and "5 min" in sms["text"]
+    assert post.states(event_id) == [("sms", "sent")]
+    assert len(post.mails(who.email)) == 0
+    post.front.ask("prove_account_contact", me, challenge_id=challenge_id, code=code)
+    started = post.front.ask("start_log_in", who.at(), matricule=who.matricule, password="trois grenouilles violettes",
+                             channel="mobile")  # fmt: skip
+    post.happen(OneTimeCodeRequested(started["challenge_id"], "log_in"))
+    assert len([one for one in post.sms() if one["to"] == mobile]) == 2
+
+
+def test_killed_between_sms_and_commit_the_repeat_carries_the_same_reference_and_text(post: Post) -> None:
+    _, me = post.owner()
+    requested, event_id = OneTimeCodeRequested(post.add(me, number()), "account_contact"), new_id()
+    with pytest.raises(KeyboardInterrupt):
+        post.happen(requested, event_id, die=True)
+    [first] = post.sms()
+    assert post.states(event_id) == []
+    post.happen(requested, event_id)
+    post.happen(requested, event_id)
+    assert post.sms() == [first], "the repeat overwrote the file of its own reference"
+    assert first["client_reference"].startswith(event_id) and post.states(event_id) == [("sms", "sent")]
+
+
+def test_a_code_that_is_over_is_not_sent(post: Post) -> None:
+    _, me = post.owner()
+    challenge_id = post.add(me, number())
+    code = post.front.mail(challenge_id)["code"]
+    post.front.ask("prove_account_contact", me, challenge_id=challenge_id, code=code)
+    event_id = post.happen(OneTimeCodeRequested(challenge_id, "account_contact"))
+    assert post.sms() == [] and [state for _, state in post.states(event_id)] == ["spent"]
+
+
+def test_without_a_provider_nothing_is_sent_and_that_is_noted(post: Post) -> None:
+    _, me = post.owner()
+    challenge_id = post.add(me, number())
+    post.go_out(replace(post.settings, sms_provider=""))
+    event_id = post.happen(OneTimeCodeRequested(challenge_id, "account_contact"))
+    assert post.states(event_id) == [("sms", "no_channel")] and post.sms() == []
+
+
+def test_a_first_access_is_told_by_sms_to_a_holder_without_mail(post: Post) -> None:
+    mobile = number()
+    who, me = post.owner(mobile)
+    page = post.front.ask("describe_account", me)
+    [mail_id] = [one["contact_id"] for one in page["contacts"] if one["kind"] == "email"]
+    post.front.ask("remove_contact", me, contact_id=mail_id)
+    told = RecordFirstAccessedBy(record_id=new_id(), patient_id=who.patient_id or "", professional_id=new_id(),
+                                 ground="circle", at=rfc3339(now()))  # fmt: skip
+    event_id = post.happen(told, source="dossier")
+    assert [one["to"] for one in post.sms()] == [mobile] and post.states(event_id) == [("sms", "sent")]
+
+
+# --- notices ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("occasion", [one for one in NOTICE_OCCASIONS if one != "password_reset_requested"])
+def test_every_address_of_an_account_is_told_each_once(post: Post, occasion: str) -> None:
+    mobile = number()
+    who, me = post.owner(mobile)
+    due = post.due(occasion, me)
+    event_id = post.happen(due)
+    post.happen(due, event_id)
+    [mail], [sms] = post.mails(who.email), post.sms()
+    assert sms["to"] == mobile and sorted(post.states(event_id)) == [("email", "sent"), ("sms", "sent")]
+    assert event_id in mail["Message-ID"] and event_id in sms["client_reference"]
+    for said in (text_of(mail), sms["text"]):
+        assert mobile not in said and who.email not in said and who.matricule not in said and "{" not in said
+
+
+def test_an_sms_provider_that_is_away_neither_doubles_nor_holds_up_the_mail(post: Post, provider: Provider) -> None:
+    mobile = number()
+    who, me = post.owner(mobile)
+    provider.answers = [503, 500]
+    post.go_out(replace(post.settings, sms_provider="http", sms_url=provider.url))
+    due, event_id = post.due("password_changed", me), new_id()
+    for _ in range(2):
+        with pytest.raises(OSError, match="50"):
+            post.happen(due, event_id)
+        assert len(post.mails(who.email)) == 1 and post.states(event_id) == [("email", "sent")]
+    post.happen(due, event_id)
+    assert [one["to"] for one in provider.taken] == [mobile] and len(post.mails(who.email)) == 1
+    assert sorted(post.states(event_id)) == [("email", "sent"), ("sms", "sent")]
+
+
+def test_a_mail_server_that_is_away_does_not_hold_up_the_sms(post: Post) -> None:
+    who, me = post.owner(number())
+    due, event_id = post.due("password_changed", me), new_id()
+    post.go_out(replace(post.settings, smtp_port=1))
+    with pytest.raises(OSError):
+        post.happen(due, event_id)
+    assert post.states(event_id) == [("sms", "sent")]
+    post.go_out(post.settings)
+    post.happen(due, event_id)
+    assert len(post.mails(who.email)) == 1 and len(post.sms()) == 1
+
+
+def test_a_number_that_does_not_exist_is_refused_for_good(post: Post, provider: Provider) -> None:
+    who, me = post.owner(number())
+    provider.answers = [400]
+    post.go_out(replace(post.settings, sms_provider="http", sms_url=provider.url))
+    event_id = post.happen(post.due("password_changed", me))
+    assert sorted(post.states(event_id)) == [("email", "sent"), ("sms", "refused")]
+    assert len(post.mails(who.email)) == 1
+
+
+def test_the_mail_of_a_forgotten_password_holds_the_link_that_works_and_goes_to_that_address_alone(post: Post) -> None:
+    who, _ = post.owner(number())
+    post.front.ask("request_password_reset", who.at(), matricule=who.matricule, email=who.email.upper())
+    due = AccountNoticeDue(**post.front.events("account_notice_due.v1")[-1])
+    event_id = post.happen(due)
+    [mail] = post.mails(who.email)
+    found = re.search(r"^http://localhost:8080/password-reset#([0-9a-f-]{36})\.(\S+)$", text_of(mail), re.MULTILINE)
+    assert found is not None and post.sms() == [] and post.states(event_id) == [("email", "sent")]
+    answer = post.front.ask("reset_password", who.at(), reset_id=found[1], token=found[2],
+                            password="quatre hérissons bleus")  # fmt: skip
+    assert answer["next"]["channels"] == ["mobile"]
+
+
+def test_the_link_leads_to_the_portal_where_there_is_one(post: Post) -> None:
+    who, _ = post.owner()
+    post.front.ask("request_password_reset", who.at(), matricule=who.matricule, email=who.email)
+    post.go_out(replace(post.settings, portal_url="https://portail.example.lu"))
+    post.happen(AccountNoticeDue(**post.front.events("account_notice_due.v1")[-1]))
+    assert "https://portail.example.lu/password-reset#" in text_of(post.mails(who.email)[-1])
+
+
+def test_a_request_for_nobody_and_a_link_that_is_over_send_nothing(post: Post) -> None:
+    who, _ = post.owner()
+    stranger = post.front.person()
+    post.front.ask("request_password_reset", stranger.at(), matricule=stranger.matricule, email=stranger.email)
+    nobody = AccountNoticeDue(**post.front.events("account_notice_due.v1")[-1])
+    assert post.states(post.happen(nobody)) == [] and post.mails(stranger.email) == []
+    post.front.ask("request_password_reset", who.at(), matricule=who.matricule, email=who.email)
+    late = AccountNoticeDue(**post.front.events("account_notice_due.v1")[-1])
+    post.front.change(sa.update(PasswordReset).values(expires_at=now()))
+    assert post.states(post.happen(late)) == [] and post.mails(who.email) == []
+
+
+# --- the two ways out -------------------------------------------------------------------------------------------------
+
+
+def test_the_provider_gets_one_json_message_with_the_credential(provider: Provider) -> None:
+    HttpSms(provider.url, "s3cret", "OpenDSP").send("Äre Code", to="+352691000001", client_reference="a.b.sms")
+    assert provider.taken == [
+        {"to": "+352691000001", "text": "Äre Code", "sender": "OpenDSP", "client_reference": "a.b.sms"}
+    ]
+    assert provider.headers[0]["Authorization"] == "Bearer s3cret"
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 413, 422])
+def test_what_the_provider_will_never_take_is_refused_for_good(provider: Provider, status: int) -> None:
+    provider.answers = [status]
+    with pytest.raises(SmsRefused):
+        HttpSms(provider.url, "t", "s").send("x", to="+1", client_reference="a")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 401, 403, 408, 425, 429, 500, 502, 503, 504])
+def test_what_is_not_the_messages_fault_is_tried_later_and_no_redirect_is_followed(
+    provider: Provider, status: int
+) -> None:
+    provider.answers = [status]
+    with pytest.raises(OSError, match=str(status)):
+        HttpSms(provider.url, "t", "s").send("x", to="+1", client_reference="a")
+    assert provider.taken == []
+
+
+def test_a_provider_that_is_silent_or_gone_is_tried_later(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.notifications.ports.sms.TIMEOUT", 0.2)
+    provider.silence = 1.0
+    for url in (provider.url, "http://127.0.0.1:1/messages"):
+        with pytest.raises(OSError) as away:
+            HttpSms(url, "t", "s").send("Äre Code", to="+352691000001", client_reference="a")
+        assert "Code" not in str(away.value) and "+352" not in str(away.value)
+
+
+def test_an_sms_in_the_folder_is_whole_private_and_overwritten_by_its_repeat(tmp_path: Path) -> None:
+    folder = tmp_path / "sms"
+    for text in ("eent", "zwee"):
+        SmsFolder(str(folder), "OpenDSP").send(text, to="+352691000001", client_reference="event.person.sms")
+    [file] = folder.iterdir()
+    assert file.name == "event.person.sms.json" and stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert json.loads(file.read_text()) == {
+        "to": "+352691000001", "text": "zwee", "sender": "OpenDSP", "client_reference": "event.person.sms",
+    }  # fmt: skip
+
+
+def test_a_folder_that_cannot_be_written_is_tried_later(tmp_path: Path) -> None:
+    (tmp_path / "sms").write_text("no folder")
+    with pytest.raises(OSError):
+        SmsFolder(str(tmp_path / "sms"), "s").send("x", to="+1", client_reference="a")
+
+
+def test_the_settings_choose_the_way_and_production_sends_nothing_in_clear() -> None:
+    assert sms_of(Settings()) is None
+    assert isinstance(sms_of(Settings(sms_provider="outbox", sms_folder="/x")), SmsFolder)
+    assert isinstance(sms_of(Settings(sms_provider="http", sms_url="https://sms.example.lu/m")), HttpSms)
+    assert isinstance(sms_of(Settings(profile="local", sms_provider="http", sms_url="http://127.0.0.1:9/m")), HttpSms)
+    with pytest.raises(ValueError, match="https"):
+        sms_of(Settings(sms_provider="http", sms_url="http://sms.example.lu/m"))
