@@ -78,7 +78,7 @@ def establishment(agent: Visitor, name: str, kind: str) -> str:
 
 
 def introduce(agent: Visitor, person: Visitor, profession: str, establishment_id: str) -> None:
-    """Enters a professional and invites them; they activate with their letter and log in."""
+    """Enters a professional and invites them; they activate with LuxTrust and their letter, and log in."""
     entered = agent.ask("POST", "/agency/professionals", json={
         "matricule": person.matricule, "family_name": person.ids["family"], "first_name": person.ids["first"],
         "profession": profession, "specialities": [], "establishment_ids": [establishment_id], "language": "fr",
@@ -86,7 +86,7 @@ def introduce(agent: Visitor, person: Visitor, profession: str, establishment_id
     })  # fmt: skip
     person.ids |= {"professional_id": entered["professional_id"], "establishment_id": establishment_id}
     agent.ask("POST", "/agency/invitations", json={"professional_id": entered["professional_id"]})
-    person.activate(person.town.letter(person.name).activation_code)
+    person.activate(person.town.letter(person.name).activation_code, "professional")
     person.log_in("professional")
 
 

@@ -86,7 +86,7 @@ def play(town: Town, agent: Visitor) -> None:
 
     scene(2, "The patient activates the account and logs in")
     patient.activate(letter.activation_code)
-    say("patient", "code accepted, conditions accepted, e-mail proved with the code that arrived, password chosen")
+    say("patient", "code accepted, data confirmed, conditions accepted, e-mail proved by code, password chosen")
     patient.log_in()
     say("patient", f"logged in as {patient.ask('GET', '/sessions/current')['capacity']}")
     mine = wait_for(lambda: _state(patient, record_id, "active"), "the active record")
@@ -96,6 +96,7 @@ def play(town: Town, agent: Visitor) -> None:
     practice = establishment(agent, "Cabinet des Tilleuls", "practice")
     doctor_a = newcomer(town, "docteur.a")
     introduce(agent, doctor_a, "physician", practice)
+    say("doctor A", "conditions, LuxTrust, letter, data, e-mail, password: the account is active")
     found = doctor_a.ask("POST", "/patients/searches", json={"matricule": patient.matricule})["patients"][0]
     say("doctor A", f"finds the patient by matricule: match rate {found['rate']} %")
     say("doctor A", f"opens the record: {refused(doctor_a, 'GET', f'/records/{record_id}', 404)}")

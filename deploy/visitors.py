@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 import requests
 from pypdf import PdfReader
 
+from deploy.luxtrust_visit import luxtrust
+
 CONDITIONS_LANGUAGE = "fr"
 ACTIVATION_CODE = re.compile(r"Code d['’]activation\s*:\s*([A-Za-z0-9][A-Za-z0-9 -]*[A-Za-z0-9])")
 PRESENCE_CODE = re.compile(r"Code de présence\s*:\s*([A-Za-z0-9][A-Za-z0-9 -]*[A-Za-z0-9])")
@@ -167,21 +169,30 @@ class Visitor:
         kwargs.setdefault("timeout", 120)
         return self.http.request(method, f"{self.town.url}/api/v1{path}", headers=headers, **kwargs)
 
-    def activate(self, activation_code: str) -> None:
-        """Activates the account: code, conditions, e-mail proved with the code that arrives, password."""
-        started = self.ask(
-            "POST", "/activations", json={"matricule": self.matricule, "activation_code": activation_code}
-        )
-        self.secrets |= {activation_code, started["activation_token"]}
-        path = f"/activations/{started['activation_id']}"
-        headers = {"Activation-Token": started["activation_token"]}
-        conditions = {"version": started["conditions_version"], "language": CONDITIONS_LANGUAGE}
-        self.ask("POST", f"{path}/conditions", json=conditions, headers=headers)
-        seen = len(self.town.mails(self.email))
-        self.ask("POST", f"{path}/contact", json={"kind": "email", "value": self.email}, headers=headers)
-        code = self.one_time_code(seen)
-        self.ask("POST", f"{path}/contact/proof", json={"code": code}, headers=headers)
-        self.ask("POST", f"{path}/password", json={"password": self.password}, headers=headers)
+    def activate(self, activation_code: str, kind: str = "patient") -> None:
+        """Activates the account of a patient, professional or agent with the letter, one step after the other."""
+        self.secrets.add(activation_code)
+        letter = {"matricule": self.matricule, "activation_code": activation_code}
+        conditions = {
+            "version": self.ask("GET", f"/conditions/current?language={CONDITIONS_LANGUAGE}")["version"],
+            "language": CONDITIONS_LANGUAGE,
+        }
+        if kind == "professional":
+            state = self.ask("POST", "/activations/professional", json=conditions)
+        else:
+            state = self.ask("POST", "/activations", json=letter)
+        self.secrets.add(state["activation_token"])
+        run = _Activation(self, state["activation_id"], state["activation_token"])
+        steps: dict[str, Callable[[], Any]] = {
+            "conditions": lambda: run.ask("POST", "/conditions", json=conditions),
+            "luxtrust": lambda: luxtrust(self, run.ask("POST", "/luxtrust")["authorization_url"]),
+            "code": lambda: run.ask("POST", "/code", json=letter),
+            "personal_data": run.confirm_person,
+            "contact": run.prove_email,
+            "password": lambda: run.ask("POST", "/password", json={"password": self.password}),
+        }
+        while not (state := run.ask("GET", ""))["complete"]:
+            steps[state["next"]]()
 
     def one_time_code(self, seen: int) -> str:
         """The one-time code of the first mail after the `seen` first ones."""
@@ -224,6 +235,33 @@ class Visitor:
         """What this person finds in a record, newest first."""
         found: list[dict[str, Any]] = self.ask("GET", f"/records/{record_id}/documents")["documents"]
         return found
+
+
+@dataclass
+class _Activation:
+    """A visitor's activation under way."""
+
+    visitor: Visitor
+    activation_id: str
+    token: str
+
+    def ask(self, method: str, step: str, **kwargs: Any) -> Any:
+        """One step of it, with its token."""
+        path = f"/activations/{self.activation_id}{step}"
+        return self.visitor.ask(method, path, headers={"Activation-Token": self.token}, **kwargs)
+
+    def confirm_person(self) -> None:
+        """Reads whom the letter is addressed to and says that it is them."""
+        shown = self.ask("GET", "/person")
+        if self.visitor.name not in (shown["birth_name"], shown["family_name"]):
+            raise UnexpectedAnswer("the letter is somebody else's")
+        self.ask("POST", "/personal-data", json={"correct": True})
+
+    def prove_email(self) -> None:
+        """Gives the e-mail address and proves it with the code that arrives there."""
+        seen = len(self.visitor.town.mails(self.visitor.email))
+        self.ask("POST", "/contact", json={"kind": "email", "value": self.visitor.email})
+        self.ask("POST", "/contact/proof", json={"code": self.visitor.one_time_code(seen)})
 
 
 def _problem(answer: requests.Response) -> str:

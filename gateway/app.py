@@ -18,17 +18,26 @@ from werkzeug.routing import UUIDConverter
 from gateway import caller, document, errors, limits, metrics, streams
 from gateway.resources import (
     access_history,
+    account,
+    accounts,
     activations,
     agency,
     circle,
+    conditions,
     docs,
     documents,
     health,
+    helpdesk,
+    luxtrust,
     mandates,
+    oauth,
+    passkeys,
+    password_resets,
     patients,
     professionals,
     records,
     sessions,
+    software,
     subscriptions,
     uploads,
     welcome,
@@ -90,6 +99,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(blueprint, url_prefix=API + (blueprint.url_prefix or ""))
     app.register_blueprint(docs.docs, url_prefix=API)
     app.register_blueprint(welcome.welcome)
+    app.register_blueprint(password_resets.reset_page)
+    app.register_blueprint(oauth.well_known)
+    app.register_blueprint(luxtrust.way_back)
     document.register(app, API)
     app.config["HSTS"] = HTTPS_ONLY if chosen.public_url.startswith("https:") else None
     app.wsgi_app = Patience(app.wsgi_app)  # type: ignore[method-assign]
@@ -98,9 +110,13 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _resources() -> tuple[APIBlueprint, ...]:
     return (
-        activations.activations, sessions.sessions, patients.patients, professionals.professionals, records.records,
+        activations.activations, activations.letter_requests, conditions.conditions,
+        sessions.sessions, account.account, password_resets.password_resets, accounts.accounts, patients.patients,
+        professionals.professionals, records.records,
         mandates.mandates, circle.circle, documents.documents, uploads.uploads, access_history.access_history,
-        agency.agency, subscriptions.subscriptions, help_page.help_page,
+        oauth.oauth, software.software,
+        agency.agency, subscriptions.subscriptions, help_page.help_page, helpdesk.helpdesk,
+        luxtrust.luxtrust, passkeys.passkeys,
     )  # fmt: skip
 
 

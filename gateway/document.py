@@ -17,6 +17,12 @@ The shared care record over HTTP. Every refusal is an RFC 9457 problem with a st
 (`urn:dsp:problem:<code>`); titles and details follow `Accept-Language` (fr, lb, pt, en, de). What a caller may not
 know of does not exist for them: hidden, foreign and unknown are the same 404. Every answered request that names a
 record is in the record's access history.
+
+Business software is registered by an organisation, attested by the agency, and gets tokens with `private_key_jwt` on
+behalf of a professional who works there (`/.well-known/smart-configuration` says where). Its scopes open: the search of
+professionals (`system/Practitioner.rs`), of patients and their records (`system/Patient.rs`), mandates
+(`system/Consent.cs`), reading documents (`system/DocumentReference.rs`) and depositing them
+(`system/DocumentReference.c`); every other operation is for people, and refuses it with `insufficient_scope`.
 """.strip()
 
 PROBLEM_SCHEMA: dict[str, Any] = {
@@ -48,6 +54,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {"description": "Also in log and traces.", "schema": {"type": "string", "format": "uuid"}},
     "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "Bearer (RFC 6750).", "schema": {"type": "string"}},
+    "Set-Cookie": {"description": "For the way back alone: HttpOnly, SameSite=Lax.", "schema": {"type": "string"}},
     "Link": {"description": 'The next page, `rel="next"` (RFC 8288).', "schema": {"type": "string"}},
     "ETag": {"description": "The version.", "schema": {"type": "string"}},
     "Accept-Ranges": {"description": "bytes", "schema": {"type": "string"}},
@@ -59,6 +66,7 @@ HEADERS: dict[str, dict[str, Any]] = {
 SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT (Ed25519)"},
     "activation": {"type": "apiKey", "in": "header", "name": "Activation-Token"},
+    "tracking": {"type": "apiKey", "in": "header", "name": "Tracking-Token"},
 }
 
 def register(app: APIFlask, prefix: str) -> None:
@@ -109,6 +117,11 @@ def _detail(code: str) -> dict[str, Any]:
     details: dict[str, dict[str, Any]] = {
         "invalid_input": {"errors": [{"pointer": "/matricule", "message": "checksum"}]},
         "too_many_tries": {"retry_after": 60},
+        "too_many_devices": {"maximum": 20},
+        "step_out_of_order": {"next": "conditions"},
+        "insufficient_scope": {"scope": "system/Patient.rs"},
+        "state_out_of_order": {"state": "requested"},
+        "token_refused": {"error": "invalid_client"},
         "unavailable": {"service": "documents"},
         "body_too_large": {"max_size": 1048576},
         "upload_too_large": {"max_size": 2147483648},

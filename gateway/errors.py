@@ -46,14 +46,18 @@ STATUS: dict[str, int] = {
     "unauthenticated": 401,
     "session_ended": 401,
     "not_allowed": 403,
+    "insufficient_scope": 403,
     "too_many_tries": 429,
     # identity
     "activation_refused": 403,
     "activation_not_found": 404,
     "activation_complete": 409,
-    "conditions_first": 409,
-    "contact_first": 409,
+    "step_out_of_order": 409,
+    "not_activated": 409,
     "contact_taken": 409,
+    "contact_not_found": 404,
+    "last_contact": 409,
+    "password_reset_refused": 403,
     "password_too_short": 422,
     "password_too_long": 422,
     "password_too_common": 422,
@@ -63,6 +67,35 @@ STATUS: dict[str, int] = {
     "licence_not_valid": 403,
     "professional_unknown": 404,
     "already_activated": 409,
+    "channel_not_available": 409,
+    "conditions_due": 409,
+    "account_locked": 403,
+    "account_not_found": 404,
+    "session_not_found": 404,
+    "reauthentication_due": 403,
+    "password_refused": 403,
+    "authenticator_not_found": 404,
+    "too_many_authenticators": 409,
+    # software
+    "token_refused": 400,
+    "organisation_unknown": 404,
+    "client_unknown": 404,
+    "manager_unknown": 404,
+    "state_out_of_order": 409,
+    # the helpdesk
+    "helpdesk_request_not_found": 404,
+    "request_not_taken": 409,
+    "request_taken": 409,
+    "request_closed": 409,
+    "identity_check_due": 409,
+    "person_not_known": 404,
+    "luxtrust_pending": 409,
+    "luxtrust_refused": 400,
+    "luxtrust_not_found": 404,
+    "passkey_refused": 401,
+    "device_not_found": 404,
+    "too_many_devices": 409,
+    "luxtrust_taken": 409,
     # directory
     "patient_exists": 409,
     "professional_exists": 409,
@@ -183,6 +216,8 @@ def problem(refusal: Refusal) -> Response:
     if STATUS[code] == 401:
         failed = has_request_context() and "Authorization" in request.headers
         response.headers["WWW-Authenticate"] = 'Bearer realm="opendsp"' + (', error="invalid_token"' if failed else "")
+    if code == "insufficient_scope":  # RFC 6750 3.1
+        response.headers["WWW-Authenticate"] = 'Bearer realm="opendsp", error="insufficient_scope"'
     if code == "range_not_satisfiable":
         response.headers["Content-Range"] = f"bytes */{refusal.detail['size']}"
     return response

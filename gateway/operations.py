@@ -213,7 +213,7 @@ def _all_codes(
 ) -> tuple[str, ...]:
     codes = dict.fromkeys(refuses)
     if token:
-        codes |= dict.fromkeys(("unauthenticated", "session_ended"))
+        codes |= dict.fromkeys(("unauthenticated", "session_ended", "insufficient_scope"))
     if body is not None:
         codes |= dict.fromkeys(("invalid_json", "body_too_large", "unsupported_media_type", "invalid_input"))
     if query is not None or once:
@@ -243,10 +243,13 @@ def _responses(
         by_status.setdefault(STATUS[code], []).append(code)
     for number, group in sorted(by_status.items()):
         extra = ("Retry-After",) if number in (429, 503) else ("WWW-Authenticate",) if number == 401 else ()
+        there = responses.get(number, {})  # an answer of another form with the same status
+        said = "Refused: " + ", ".join(f"`{code}`" for code in group)
         responses[number] = {
-            "description": "Refused: " + ", ".join(f"`{code}`" for code in group),
+            "description": " ".join([*([there["description"]] if there else []), said]),
             "headers": _headers(extra),
             "content": {
+                **there.get("content", {}),
                 PROBLEM: {
                     "schema": {"$ref": "#/components/schemas/Problem"},
                     "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in group},

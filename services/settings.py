@@ -46,6 +46,22 @@ class Settings:
     mail_from: str = "ne-pas-repondre@opendsp.localhost"
     letters_folder: str = ""
     public_url: str = "http://localhost:8080"
+    portal_url: str = ""
+
+    luxtrust_issuer: str = ""
+    luxtrust_client_id: str = ""
+    luxtrust_client_secret: str = ""
+
+    sms_provider: Literal["", "http", "outbox"] = ""
+    sms_folder: str = ""
+    sms_url: str = ""
+    sms_token: str = ""
+    sms_sender: str = "OpenDSP"
+
+    help_phone: str = ""
+    help_mail: str = ""
+    help_hours: str = "Mo-Fr 08:00-18:00"
+    help_topics: str = "activation,log_in,contact,personal_data,record,rights,software,other"
 
     subscriber_vhost: str = "opendsp-subscribers"
     subscriber_broker_host: str = "127.0.0.1"

@@ -170,6 +170,16 @@ def test_every_service_has_the_same_rooms(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_the_files_of_one_service_class_do_not_shadow_each_other(service: str) -> None:
+    owner: dict[str, str] = {}
+    for kind in service_class(service).__mro__:
+        for name in vars(kind) if kind.__module__.startswith(f"services.{service}.") else ():
+            if not name.startswith("__"):
+                assert name not in owner, f"{owner.get(name)} and {kind.__name__} both define {name}"
+                owner[name] = kind.__name__
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_handlers_are_the_ones_the_contract_names(service: str) -> None:
     handled = {
         (source, entry.event_type): name

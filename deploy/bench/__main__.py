@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from deploy.bench import memory, pages, questions, streams
+from deploy.bench import logins, memory, pages, questions, streams
 from deploy.bench.figures import AMOUNTS, CATALOGUE, Row, chosen, write
 from deploy.bench.ground import Ground, NoSpace, ground
 from deploy.local.failure import StackFailure
@@ -32,6 +32,9 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (streams.deposit_by_sdk, ("deposit_50mb_sdk",)),
     (streams.download, ("download_50mb",)),
     (questions.http_rpc, ("http_rpc",)),
+    (logins.token_verify, ("token_verify", "token_verify_cached")),
+    (logins.login, ("login",)),
+    (logins.neighbours, ("login_neighbours",)),
 )
 
 # Into a file or a pipe the table goes unfolded.

@@ -101,6 +101,11 @@ CATALOGUE: tuple[Figure, ...] = (
     Figure("download_50mb", "download of 50 MB through the gateway, MB/s : bare view that streams it unsealed"),
     Figure("http_rpc", "GET/s with one RPC without SQL, two replicas, 16 clients : bare echo, 16 in flight",
            target=0.22),
+    Figure("login", "full log-ins/s (password and code) through the gateway : that hash alone, a process per place "
+           "of the pool", target=0.85),
+    Figure("login_neighbours", "GET /sessions, ms at p99, at 80 % of that load : with nobody logging in", "lower", 2),
+    Figure("token_verify", "access token met for the first time, µs : bare Ed25519 verification", "lower", 2),
+    Figure("token_verify_cached", "access token met again, µs", "lower", 10),
 )  # fmt: skip
 BY_ID: Mapping[str, Figure] = {figure.id: figure for figure in CATALOGUE}
 

@@ -44,7 +44,8 @@ def _up(stack: Stack, _asked: argparse.Namespace) -> None:
     _print_people(stack.people())
     shown = _near(stack)
     out.print(
-        f"Mail arrives in {shown / 'mail' / 'new'}, letters in {shown / 'letters'}, logs are in {shown / 'logs'}."
+        f"Mail arrives in {shown / 'mail' / 'new'}, SMS in {shown / 'sms'}, letters in {shown / 'letters'}, "
+        f"logs are in {shown / 'logs'}."
     )
 
 

@@ -29,6 +29,7 @@ PORTS = (
     "rabbitmq_ctl",
     "epmd",
     "smtp",
+    "luxtrust",
     "s3",
     "s3_grpc",
     "weed_master",
@@ -60,6 +61,7 @@ class Layout:
         self.logs = self.state / "logs"
         self.mail = self.state / "mail"
         self.letters = self.state / "letters"
+        self.sms = self.state / "sms"
         self.postgres = self.state / "postgres"
         self.rabbitmq = self.state / "rabbitmq"
         self.seaweed = self.state / "seaweed"
@@ -70,7 +72,7 @@ class Layout:
         """Make every folder that is missing; only PostgreSQL's own account may pass through the top one."""
         self.state.mkdir(mode=0o711, parents=True, exist_ok=True)
         self.state.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        for folder in (self.settings, self.logs, self.letters, self.rabbitmq, self.seaweed, self.supervisor):
+        for folder in (self.settings, self.logs, self.letters, self.sms, self.rabbitmq, self.seaweed, self.supervisor):
             folder.mkdir(mode=0o700, exist_ok=True)
         self.temporary.mkdir(mode=0o711, exist_ok=True)
 
@@ -135,6 +137,7 @@ class Layout:
             "s3_secret_key": password,
             "identity_key": key,
             "master_key": key,
+            "luxtrust_client_secret": password,
         }
         missing = {name: make() for name, make in wanted.items() if name not in kept}
         if missing:

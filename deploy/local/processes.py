@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.local import luxtrust
 from deploy.local.layout import REPOSITORY, SERVICES, Layout, read_kept, write_private
 from deploy.local.part import Part
 from deploy.rabbitmq import topology
@@ -60,7 +61,13 @@ def settings_of(layout: Layout, process: str) -> dict[str, Value]:
     if process in SERVICES:
         values["database_url"] = layout.database_url(process)
     if process == "identity":
-        values["identity_key"] = secrets["identity_key"]
+        values |= {
+            "identity_key": secrets["identity_key"],
+            "public_url": layout.public_url,
+            "luxtrust_issuer": luxtrust.url(layout),
+            "luxtrust_client_id": luxtrust.CLIENT_ID,
+            "luxtrust_client_secret": secrets["luxtrust_client_secret"],
+        }
     if process == "documents":
         values |= {
             "s3_endpoint": f"127.0.0.1:{ports['s3']}",
@@ -74,6 +81,8 @@ def settings_of(layout: Layout, process: str) -> dict[str, Value]:
             "smtp_host": "127.0.0.1",
             "smtp_port": ports["smtp"],
             "letters_folder": str(layout.letters),
+            "sms_provider": "outbox",
+            "sms_folder": str(layout.sms),
             "public_url": layout.public_url,
             "subscriber_vhost": topology.SUBSCRIBER_VHOST,
             "subscriber_broker_host": "127.0.0.1",
@@ -84,6 +93,8 @@ def settings_of(layout: Layout, process: str) -> dict[str, Value]:
     if process == GATEWAY:
         values |= {
             "public_url": layout.public_url,
+            "help_phone": "+352 00 00 00",
+            "help_mail": "aide@opendsp.localhost",
             "gateway_bind": f"127.0.0.1:{ports['gateway']}",
             "gateway_workers": 2,
             "gateway_threads": 32,

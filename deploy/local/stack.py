@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from deploy.local import mailbox, packages, postgres, processes, rabbitmq, seaweed
+from deploy.local import luxtrust, mailbox, packages, postgres, processes, rabbitmq, seaweed
 from deploy.local.failure import StackFailure
 from deploy.local.layout import REPOSITORY, SERVICES, Layout, is_free, read_kept, write_private
 from deploy.local.part import Part
@@ -23,7 +23,7 @@ from deploy.local.supervise import Supervisor
 # part, what became of it, seconds it took
 Progress = Callable[[str, str, float], None]
 
-INFRASTRUCTURE = ("postgres", "epmd", "rabbitmq", "weed", "mailbox")
+INFRASTRUCTURE = ("postgres", "epmd", "rabbitmq", "weed", "mailbox", "luxtrust")
 PATIENCE = 90.0
 
 
@@ -46,7 +46,7 @@ class Stack:
         return self.layout.public_url if self.layout.has_ports() else ""
 
     def infra(self) -> None:
-        """Start PostgreSQL, RabbitMQ, the object store and the mailbox; make databases, schemas and topology.
+        """Start PostgreSQL, RabbitMQ, the object store, the mailbox and LuxTrust; make databases, schemas and topology.
 
         Refuses: StackFailure, naming the part, its log and what to do.
         """
@@ -110,6 +110,7 @@ class Stack:
         self._refuse_taken_ports()
         rabbitmq.prepare(self.layout)
         seaweed.prepare(self.layout)
+        luxtrust.prepare(self.layout)
         processes.write_settings(self.layout)
         self._prepare_processes()
         if not (self.layout.postgres / "data").exists():
@@ -131,6 +132,7 @@ class Stack:
             # The broker takes its seconds to boot; the databases are made meanwhile.
             databases = beside.submit(self._databases)
             self._await("mailbox", self._mailbox_answers, began)
+            self._await("luxtrust", lambda: _listens(self.layout.ports["luxtrust"]), began)
             self._await("weed", self._store_answers, began)
             self._await("rabbitmq", lambda: rabbitmq.answers(self.layout), began)
             databases.result()
@@ -236,7 +238,7 @@ class Stack:
     def _parts(self) -> list[Part]:
         layout = self.layout
         infrastructure = [postgres.part(layout), *rabbitmq.parts(layout), seaweed.part(layout), mailbox.part(layout)]
-        return [*infrastructure, *processes.parts(layout)]
+        return [*infrastructure, luxtrust.part(layout), *processes.parts(layout)]
 
     def _services(self) -> list[str]:
         others = (processes.GATEWAY, processes.BROKER_AUTH)

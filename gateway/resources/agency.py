@@ -6,6 +6,7 @@ from apiflask import APIBlueprint
 
 from gateway.caller import ask
 from gateway.operations import operation
+from gateway.schemas import machines
 from gateway.schemas import people as shapes
 from services.refusals import InvalidInput
 
@@ -39,6 +40,15 @@ def register_establishment(body: dict[str, Any]) -> Any:
 def register_professional(body: dict[str, Any]) -> Any:
     """Registers, or brings the entry of the same professional up to date."""
     return ask("directory", "register_professional", **body)
+
+
+@operation(
+    agency, "POST", "/professionals/<uuid:professional_id>/licence", summary="Note a professional's licence",
+    answer=machines.Licence, body=machines.LicenceGiven, once=True, refuses=("not_allowed", "person_not_found"),
+)  # fmt: skip
+def set_licence(professional_id: str, body: dict[str, Any]) -> Any:
+    """Suspended or withdrawn: sessions and software tokens in the professional's name end within moments."""
+    return ask("directory", "set_licence", professional_id=professional_id, **body)
 
 
 @operation(

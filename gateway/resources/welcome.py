@@ -8,6 +8,7 @@ from apiflask import APIBlueprint
 from flask import Response, g
 
 from gateway.errors import catalogue
+from gateway.resources.help import help_in
 
 welcome = APIBlueprint("welcome", __name__, enable_openapi=False)
 
@@ -26,8 +27,7 @@ POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'no
 @welcome.get("/")
 def read_welcome() -> Response:
     """A page without a script, and without anything about anybody."""
-    words = catalogue(g.context.locale)
-    told = {name: escape(str(text)) for name, text in {**words["help"], **words["welcome"]}.items()}
-    page = PAGE.format(language=g.context.locale, **told)
+    words = help_in(g.context.locale) | catalogue(g.context.locale)["welcome"]
+    page = PAGE.format(**{name: escape(str(text)) for name, text in words.items()})
     headers = {"Content-Security-Policy": POLICY, "Content-Language": g.context.locale, "Vary": "Accept-Language"}
     return Response(page, content_type="text/html; charset=utf-8", headers=headers)

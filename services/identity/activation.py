@@ -1,69 +1,77 @@
-"""Activation: from the code on a letter to an account, step by step.
+"""Activation: from the code on a letter to an account, or back into one, step by step.
 
 Every refusal that follows a guess is returned, not raised: its try and its trace are committed.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from sqlalchemy.orm import Session
 
 from services.audit.contract import traced
 from services.bus import emit, rpc_public
 from services.db import now, rfc3339
-from services.identity import contract, rules, store, store_activation
+from services.identity import contract, rules, store, store_account, store_activation, store_codes, store_letters
+from services.identity import rules_activation as steps
 from services.identity import rules_passwords as passwords
 from services.identity import rules_throttles as throttles
 from services.identity.contract import (
-    AccountActivated,
     ActivationComplete,
     ActivationNotFound,
     ActivationRefused,
-    ContactFirst,
     ContactTaken,
+    LuxTrustTaken,
     OneTimeCodeRefused,
     OneTimeCodeRequested,
 )
 from services.identity.desk import Desk, person_facts
-from services.identity.models import Activation
+from services.identity.models import Activation, ActivationLetter
 from services.identity.ports import codes
 from services.identity.ports.blocklist import common_passwords
-from services.refusals import TooManyTries
+from services.refusals import Refusal, TooManyTries
 from services.tokens import Context
 
 
 class Activations(Desk):
-    """The entrypoints of activation."""
+    """The entrypoints of activation; their order is the table in rules_activation.py."""
 
     @rpc_public
-    def start_activation(self, context: Context, *, matricule: str, activation_code: str) -> Any:
-        """Begins an activation with matricule and the letter's code; gives a token for the steps to come.
+    def start_activation(
+        self, context: Context, *, matricule: str, activation_code: str, flow: str | None = None
+    ) -> Any:
+        """Begins an activation or a recovery with matricule and the letter's code; gives a token for the steps.
 
         The code is used up when the activation is complete: whoever stops half-way may begin anew with the letter.
-        Refuses: InvalidInput (not 13 digits), TooManyTries, ActivationRefused: one and the same, after the same
-        work, for an unknown matricule and a wrong, used, replaced or expired code. [seed 001, 2; seed 003, step 2]
+        flow: `app` for the order of the app. Refuses: InvalidInput (not 13 digits, flow), TooManyTries,
+        ActivationRefused: one and the same, after the same work, for an unknown matricule, a wrong, used, replaced or
+        expired code, and one with which a professional begins elsewhere. [seed 001, 2; seed 003, step 2]
         """
+        steps.require_flow(flow)
         digits = rules.normal_matricule(matricule)
-        kind, code = rules.normal_letter_code(activation_code)
-        name = self.key.log_in_name(digits)
-        # Asked before the try is counted: an outage of the directory is nobody's wrong try.
-        person = self.directory.person_of_matricule(context.without_token(), matricule=digits)
-        throttle, at = self._throttle("activation", name, context), now()
-        known = {"patient_id": person["patient_id"], "professional_id": person["professional_id"]}
+        token = codes.new_token()
+
+        def begin(session: Session, letter: ActivationLetter, name: bytes) -> Any:
+            chosen, at = steps.flow_of(letter.subject_kind, letter.purpose, flow), now()
+            activation = store_activation.start_activation(session, letter, chosen, name, codes.token_hash(token), at)
+            return self._after_step(session, context, activation, activation_token=token)
+
+        return self._shown_letter(context, digits, activation_code, steps.begins_activation, begin)
+
+    @rpc_public
+    def start_professional_activation(self, context: Context, *, version: str, language: str) -> Any:
+        """Begins a professional's activation, whose first step is the conditions; gives a token for the steps.
+
+        Refuses: InvalidInput (version not in force, language), TooManyTries. [seed 003, CGU and step 1]
+        """
+        rules.require_conditions(version, language)
+        token, at = codes.new_token(), now()
+        address = self.key.throttle_key("activation_begun", context.address or "")
         with self.db.transaction(context) as session:
-            if wait := store.take_tries(session, throttle, at):
-                return self._refused(session, context, "account.activated", TooManyTries(retry_after=wait), **known)
-            subjects = {"patient": person["patient_id"], "professional": person["professional_id"],
-                        "agent": store_activation.agent_of_name(session, name)}  # fmt: skip
-            letter = store_activation.newest_letter(session, kind, subjects.get(kind) if kind else None)
-        usable = letter is not None and rules.letter_is_usable(letter.used_at, letter.expires_at, at)
-        right = self.hashing.matches(letter.code_hash if letter is not None and usable else None, code)
-        with self.db.transaction(context) as session:
-            if letter is None or not right or not store_activation.letter_still_holds(session, letter):
-                return self._refused(session, context, "account.activated", ActivationRefused(), **known)
-            store.give_back_tries(session, throttle)
-            token = codes.new_token()
-            activation = store_activation.start_activation(session, letter, name, codes.token_hash(token), at)
-            return {**self._state(session, activation), "activation_token": token}
+            if wait := store.take_tries(session, [(address, throttles.PER_ADDRESS)], at):
+                return self._refused(session, context, "account.activated", TooManyTries(retry_after=wait))
+            activation = store_activation.start_activation_of_professional(session, codes.token_hash(token), at)
+            store_activation.keep_conditions(activation, version, language, at)
+            return self._after_step(session, context, activation, activation_token=token)
 
     @rpc_public
     def activation_state(self, context: Context, *, activation_id: str, activation_token: str) -> Any:
@@ -75,10 +83,10 @@ class Activations(Desk):
     def accept_conditions(
         self, context: Context, *, activation_id: str, activation_token: str, version: str, language: str
     ) -> Any:
-        """Accepts the general conditions; version and language are kept. Completes the activation of somebody who
-        has an account already.
+        """Accepts the general conditions; version and language are kept.
 
-        Refuses: ActivationNotFound, ActivationComplete, InvalidInput (version not in force, language). [seed 003, CGU]
+        Refuses: ActivationNotFound, ActivationComplete, StepOutOfOrder, InvalidInput (version not in force, language),
+        ContactTaken. [seed 003, CGU]
         """
         rules.require_conditions(version, language)
         with self.db.transaction(context) as session:
@@ -87,48 +95,113 @@ class Activations(Desk):
             return self._after_step(session, context, activation)
 
     @rpc_public
-    def add_contact(self, context: Context, *, activation_id: str, activation_token: str, kind: str, value: str) -> Any:
-        """Takes an address and has a one-time code sent to it; an earlier address is dropped.
+    def enter_letter_code(
+        self, context: Context, *, activation_id: str, activation_token: str, matricule: str, activation_code: str
+    ) -> Any:
+        """Shows a professional's letter within the activation: matricule with 11 or 13 digits, and the code.
 
-        Refuses: ActivationNotFound, ConditionsFirst, ActivationComplete, InvalidInput (address), TooManyTries.
+        Refuses: ActivationNotFound, ActivationComplete, StepOutOfOrder, InvalidInput (digits), TooManyTries,
+        ActivationRefused (one and the same for all that is wrong). [seed 003, step 2]
+        """
+        digits = rules.normal_entry(matricule)
+        with self.db.transaction(context) as session:
+            self._activation(session, activation_id, activation_token, "code")
+
+        def bind(session: Session, letter: ActivationLetter, name: bytes) -> Any:
+            activation = self._activation(session, activation_id, activation_token, "code")
+            store_activation.bind_letter(session, activation, letter, name)
+            return self._after_step(session, context, activation)
+
+        return self._shown_letter(context, digits, activation_code, steps.continues_activation, bind)
+
+    @rpc_public
+    def activation_person(self, context: Context, *, activation_id: str, activation_token: str) -> Any:
+        """Whom the letter is addressed to, as the directory knows them, to be confirmed; never a matricule.
+
+        Refuses: ActivationNotFound, ActivationComplete, StepOutOfOrder. [seed 003, step 3; domain.md, Accounts]
+        """
+        with self.db.transaction(context) as session:
+            activation = self._activation(session, activation_id, activation_token, "personal_data")
+            person = person_facts(activation.subject_kind, activation.subject_id or "")
+        sheet = self.directory.person_sheet(
+            context.without_token(), patient_id=person.get("patient_id"), professional_id=person.get("professional_id")
+        )
+        with self.db.transaction(context) as session:
+            emit(session, traced(context, "account.read", at=now(), object_id=activation_id, object_type="activation",
+                                 **person))  # fmt: skip
+        return {"subject_kind": activation.subject_kind, **sheet}
+
+    @rpc_public
+    def confirm_person(
+        self, context: Context, *, activation_id: str, activation_token: str, correct: bool,
+        message: str | None = None, reply_kind: str | None = None, reply_value: str | None = None,
+    ) -> Any:  # fmt: skip
+        """Confirms the personal data; wrong ones open a case at the helpdesk and leave the step open.
+
+        Refuses: ActivationNotFound, ActivationComplete, StepOutOfOrder, InvalidInput (message, reply address),
+        ContactTaken, LuxTrustTaken. [seed 003, step 3; domain.md, Accounts]
+        """
+        with self.db.transaction(context) as session:
+            activation = self._activation(session, activation_id, activation_token, "personal_data")
+            if correct is True:
+                store_activation.confirm_person(activation, now())
+                return self._after_step(session, context, activation, helpdesk=None)
+            language = steps.language_of(activation.conditions_language or context.locale)
+            opened = self._open_request(
+                session, context, topic="personal_data", language=language, name=None,
+                reply_kind=reply_kind, reply_value=reply_value, message=message, activation=activation,
+            )  # fmt: skip
+            store_activation.doubt_person(activation)
+            return {**self._state(session, activation), "helpdesk": opened}
+
+    @rpc_public
+    def add_contact(self, context: Context, *, activation_id: str, activation_token: str, kind: str, value: str) -> Any:
+        """Takes an e-mail address or mobile number and has a one-time code sent to it; an earlier one is dropped.
+
+        Refuses: ActivationNotFound, ActivationComplete, StepOutOfOrder, InvalidInput (kind, address), TooManyTries.
         [seed 003, step 4; seed 004]
         """
         value = rules.require_contact(kind, value)
         at = now()
         with self.db.transaction(context) as session:
             activation = self._activation(session, activation_id, activation_token, "contact")
-            # by person, not by activation: starting anew must not send mail without end to any address
-            sending = self.key.throttle_key("contact", activation.subject_id)
-            if wait := store.take_tries(session, [(sending, throttles.PER_CODES_SENT)], at):
-                return self._refused(session, context, "account.activated", TooManyTries(retry_after=wait),
-                                     **person_facts(activation.subject_kind, activation.subject_id))  # fmt: skip
+            if refusal := self._sending_refused(session, context, activation):
+                return refusal
             contact = store_activation.replace_contact(session, activation, kind, value, at)
-            challenge = store.add_challenge(
-                session, "contact", contact.contact_id, activation.conditions_language or "fr", at,
-                activation_id=activation.activation_id,
-            )  # fmt: skip
-            emit(session, OneTimeCodeRequested(challenge_id=challenge.challenge_id, purpose="contact"))
-            return {**self._state(session, activation), "challenge_id": challenge.challenge_id,
-                    "code_expires_at": rfc3339(challenge.expires_at)}  # fmt: skip
+            return self._code_sent(session, context, activation, contact.contact_id)
+
+    @rpc_public
+    def resend_contact_code(self, context: Context, *, activation_id: str, activation_token: str) -> Any:
+        """Sends the one-time code once more: the same while it is good, else a new one, to the same address.
+
+        Refuses: ActivationNotFound, ActivationComplete, StepOutOfOrder, TooManyTries. [seed 003, step 4]
+        """
+        with self.db.transaction(context) as session:
+            activation = self._activation(session, activation_id, activation_token, "contact_proof")
+            if refusal := self._sending_refused(session, context, activation):
+                return refusal
+            contact = store_activation.contact_of(session, activation)
+            again = store_activation.resent_challenge(session, activation, now())
+            return self._code_sent(session, context, activation, contact.contact_id if contact else "", again)
 
     @rpc_public
     def prove_contact(self, context: Context, *, activation_id: str, activation_token: str, code: str) -> Any:
         """Proves the address with the code that was sent to it.
 
-        Refuses: ActivationNotFound, ConditionsFirst, ContactFirst (no address yet), ActivationComplete,
-        OneTimeCodeRefused, ContactTaken (a professional's address that another account has proved). [seed 003, step 4]
+        Refuses: ActivationNotFound, ActivationComplete, StepOutOfOrder (also: no address yet), OneTimeCodeRefused,
+        ContactTaken (a professional's e-mail that another account has proved), LuxTrustTaken. [seed 003, step 4]
         """
         at = now()
         with self.db.transaction(context) as session:
             activation = self._activation(session, activation_id, activation_token, "contact_proof")
-            person = person_facts(activation.subject_kind, activation.subject_id)
-            challenge = store.newest_challenge(session, activation.activation_id)
-            if challenge is None:
-                raise ContactFirst()
+            person = person_facts(activation.subject_kind, activation.subject_id or "")
+            challenge = store_codes.newest_challenge(session, activation.activation_id)
+            if challenge is None or challenge.contact_id is None:
+                return self._refused(session, context, "account.activated", OneTimeCodeRefused(), **person)
             right = self.key.is_one_time_code(challenge.challenge_id, code)
             if not right:
-                store.count_wrong_code(session, challenge.challenge_id, at)
-            if not right or not store.use_challenge(session, challenge.challenge_id, at):
+                store_codes.count_wrong_code(session, challenge.challenge_id, at)
+            if not right or not store_codes.use_challenge(session, challenge.challenge_id, at):
                 return self._refused(session, context, "account.activated", OneTimeCodeRefused(), **person)
             if not store_activation.prove_contact(session, activation, challenge.contact_id, at):
                 store_activation.drop_contacts(session, activation)
@@ -137,10 +210,10 @@ class Activations(Desk):
 
     @rpc_public
     def set_password(self, context: Context, *, activation_id: str, activation_token: str, password: str) -> Any:
-        """Chooses the password and completes the activation.
+        """Chooses the password.
 
-        Refuses: ActivationNotFound, ConditionsFirst, ContactFirst, ActivationComplete, PasswordTooShort,
-        PasswordTooLong, PasswordTooCommon. [seed 004; NIST SP 800-63B-4 3.1.1.2]
+        Refuses: ActivationNotFound, ActivationComplete, StepOutOfOrder, PasswordTooShort, PasswordTooLong,
+        PasswordTooCommon, ContactTaken, LuxTrustTaken. [seed 004; NIST SP 800-63B-4 3.1.1.2]
         """
         password = passwords.normal_password(password)
         with self.db.transaction(context) as session:
@@ -151,45 +224,140 @@ class Activations(Desk):
         password_hash = self.hashing.hash(password)
         with self.db.transaction(context) as session:
             activation = self._activation(session, activation_id, activation_token, "password")
-            return self._after_step(session, context, activation, password_hash)
+            store_activation.keep_password(activation, password_hash)
+            return self._after_step(session, context, activation)
 
     # --- the steps behind several of the above ------------------------------------------------------------------------
 
+    def _shown_letter(
+        self, context: Context, digits: str, activation_code: str, is_meant: Callable[[str, str], bool],
+        use: Callable[[Session, ActivationLetter, bytes], Any],
+    ) -> Any:  # fmt: skip
+        """Compares a letter's code, counted and slowed, and hands the letter to `use` when it is right and meant.
+
+        is_meant(subject_kind, purpose): whether letters of this sort are shown here.
+        """
+        kind, code = rules.normal_letter_code(activation_code)
+        # Asked before the try is counted: an outage of the directory is nobody's wrong try.
+        person = self.directory.person_of_matricule(context.without_token(), matricule=digits)
+        name = self.key.log_in_name(person["matricule"] or digits)
+        throttle, at = self._throttle("activation", name, context), now()
+        known = {"patient_id": person["patient_id"], "professional_id": person["professional_id"]}
+        with self.db.transaction(context) as session:
+            if wait := store.take_tries(session, throttle, at):
+                return self._refused(session, context, "account.activated", TooManyTries(retry_after=wait), **known)
+            subjects = {"patient": person["patient_id"], "professional": person["professional_id"],
+                        "agent": store_letters.agent_of_name(session, name)}  # fmt: skip
+            letter = store_letters.newest_letter(session, kind, subjects.get(kind) if kind else None)
+        usable = letter is not None and rules.letter_is_usable(letter.used_at, letter.expires_at, at)
+        right = self.hashing.matches(letter.code_hash if letter is not None and usable else None, code)
+        with self.db.transaction(context) as session:
+            meant = letter is not None and right and is_meant(letter.subject_kind, letter.purpose)
+            if letter is None or not meant or not store_letters.letter_still_holds(session, letter):
+                return self._refused(session, context, "account.activated", ActivationRefused(), **known)
+            store.give_back_tries(session, throttle)
+            return use(session, letter, name)
+
     def _activation(
-        self, session: Session, activation_id: str, token: str, step: rules.Step | None = None
+        self, session: Session, activation_id: str, token: str, step: steps.Next | None = None
     ) -> Activation:
-        """The activation with this id and token, locked, ready for the step."""
+        """The activation with this id and token, locked, ready for the step.
+
+        Refuses: ActivationNotFound, ActivationComplete, StepOutOfOrder.
+        """
         found = store_activation.locked_activation(session, activation_id) if rules.is_id(activation_id) else None
         if found is None or not codes.same_token(found.token_hash, token) or found.expires_at <= now():
             raise ActivationNotFound()
         if step is not None:
-            rules.require_step(store_activation.progress_of(session, found), step)
+            steps.require_step(store_activation.progress_of(session, found), step)
         return found
 
     def _state(self, session: Session, activation: Activation) -> dict[str, Any]:
         progress = store_activation.progress_of(session, activation)
         return {
-            "activation_id": activation.activation_id, "subject_kind": activation.subject_kind,
-            "conditions_version": contract.CONDITIONS_VERSION, "steps": rules.steps_of(progress),
-            "next": rules.next_step(progress), "complete": progress.complete,
+            "activation_id": activation.activation_id, "flow": activation.flow,
+            "subject_kind": activation.subject_kind, "conditions_version": contract.CONDITIONS_VERSION,
+            "steps": steps.steps_of(progress), "next": steps.next_step(progress), "complete": progress.complete,
             "expires_at": rfc3339(activation.expires_at),
         }  # fmt: skip
 
-    def _after_step(
-        self, session: Session, context: Context, activation: Activation, password_hash: str | None = None
+    def _sending_refused(self, session: Session, context: Context, activation: Activation) -> Refusal | None:
+        """Counts one more code to be sent: by person, not by activation, or starting anew would send without end."""
+        sending = self.key.throttle_key("contact", activation.subject_id or activation.activation_id)
+        wait = store.take_tries(session, [(sending, throttles.PER_CODES_SENT)], now())
+        if wait is None:
+            return None
+        person = person_facts(activation.subject_kind, activation.subject_id or "")
+        return self._refused(session, context, "account.activated", TooManyTries(retry_after=wait), **person)
+
+    def _code_sent(
+        self, session: Session, context: Context, activation: Activation, contact_id: str, again: Any = None
     ) -> dict[str, Any]:
-        """The state after a step; completes the activation when nothing is left to do."""
-        missing = rules.next_step(store_activation.progress_of(session, activation))
-        if missing is None or (missing == "password" and password_hash is not None):
-            at = now()
-            account_id = store_activation.complete_activation(session, activation, password_hash, at)
-            if account_id is None:
-                raise ActivationComplete()
-            person = person_facts(activation.subject_kind, activation.subject_id)
-            emit(session, AccountActivated(
-                account_id=account_id, subject_kind=activation.subject_kind, patient_id=person.get("patient_id"),
-                professional_id=person.get("professional_id"),
-            ))  # fmt: skip
-            emit(session, traced(context, "account.activated", at=at, account_id=account_id,
-                                 capacity=activation.subject_kind, **person))  # fmt: skip
-        return self._state(session, activation)
+        """Has the code of a challenge sent, of a new one unless there is one to be sent again."""
+        language = steps.language_of(activation.conditions_language or context.locale)
+        challenge = again or store_codes.add_challenge(
+            session, "contact", contact_id, language, now(), activation_id=activation.activation_id
+        )
+        emit(session, OneTimeCodeRequested(challenge_id=challenge.challenge_id, purpose="contact"))
+        return {**self._state(session, activation), "challenge_id": challenge.challenge_id,
+                "code_expires_at": rfc3339(challenge.expires_at)}  # fmt: skip
+
+    def _after_step(self, session: Session, context: Context, activation: Activation, **more: Any) -> Any:
+        """The state after a step; completes the activation when nothing is left to do.
+
+        Refuses: ActivationComplete, and what opens a step again: ContactTaken, LuxTrustTaken.
+        """
+        if steps.next_step(store_activation.progress_of(session, activation)) is None:
+            refusal = self._completed(session, context, activation)
+            if refusal is not None:
+                person = person_facts(activation.subject_kind, activation.subject_id or "")
+                return self._refused(session, context, "account.activated", refusal, **person)
+        return {**self._state(session, activation), **more}
+
+    def _completed(self, session: Session, context: Context, activation: Activation) -> Refusal | None:
+        """Makes of the account what the steps have gathered.
+
+        What has become somebody else's meanwhile is refused, and its step is open again.
+        """
+        if store_activation.luxtrust_is_taken(session, activation):
+            store_activation.drop_luxtrust(activation)
+            return LuxTrustTaken()
+        complete = self._recovered if activation.flow == "recovery" else self._account_opened
+        try:
+            with session.begin_nested():
+                tell = complete(session, context, activation)
+        except ContactTaken:
+            store_activation.reopen_contact(session, activation)
+            return ContactTaken()
+        tell()
+        return None
+
+    def _account_opened(self, session: Session, context: Context, activation: Activation) -> Callable[[], None]:
+        """The account, new or with one capacity more; what is to be told of it."""
+        at, kind = now(), activation.subject_kind
+        account_id = store_activation.complete_activation(session, activation, steps.language_of(context.locale), at)
+        if account_id is None:
+            raise ActivationComplete()
+        subject_id = cast(str, activation.subject_id)
+        if activation.conditions_accepted_at is not None:
+            return lambda: self._activated(session, context, account_id, kind, subject_id, at)
+        return lambda: emit(session, traced(context, "account.activated", at=at, account_id=account_id, purpose="app",
+                                            capacity=kind, **person_facts(kind, subject_id)))  # fmt: skip
+
+    def _recovered(self, session: Session, context: Context, activation: Activation) -> Callable[[], None]:
+        """The account with its new password and contact, every session ended; what is to be told of it."""
+        at, account_id = now(), cast(str, activation.account_id)
+        old = store_activation.complete_recovery(session, activation, at)
+        if old is None:
+            raise ActivationComplete()
+
+        person = person_facts(activation.subject_kind, cast(str, activation.subject_id))
+
+        def tell() -> None:
+            store_account.void_resets(session, account_id, at)
+            self._end_all(session, context, account_id, "password_reset", at)
+            self._notice(session, account_id, "password_reset", at, also=old)
+            emit(session, traced(context, "password.reset", at=at, account_id=account_id, purpose="letter",
+                                 **person))  # fmt: skip
+
+        return tell

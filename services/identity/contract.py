@@ -4,76 +4,103 @@ Calls and answers (all times RFC 3339, all ids UUIDv7 strings, plain JSON values
 
 Public (no token; the gateway only):
 
-- `start_activation(matricule, activation_code)` -> `ActivationStarted`
-- `accept_conditions(activation_id, activation_token, version, language)` -> `ActivationState`
-- `add_contact(activation_id, activation_token, kind, value)` -> `ContactAdded`
-- `prove_contact(activation_id, activation_token, code)` -> `ActivationState`
-- `set_password(activation_id, activation_token, password)` -> `ActivationState` with `complete` true
-- `activation_state(activation_id, activation_token)` -> `ActivationState`
 - `start_log_in(matricule, password, channel="email")` -> `LogInStarted`
-- `confirm_log_in(challenge_id, code, capacity=None, establishment_id=None, stay_connected=False)` -> `Tokens`
+- `resend_code(challenge_id)` -> `LogInStarted`
+- `confirm_log_in(challenge_id, code, capacity=None, establishment_id=None, stay_connected=False, conditions=None)` ->
+  `Tokens`; conditions: `{"version", "language"}`, accepted after a refusal ConditionsDue
 - `refresh(refresh_token)` -> `Tokens`
 - `jwks()` -> `{"keys": [public JWK, ...]}`
 
-With a token: `log_out()` -> `{}`, `describe_session()` -> `SessionDescribed`, `invite_professional(professional_id)`
-and `invite_agent(matricule, role)` -> `Invited` (agency only; the second for administrators only).
+With a token: `log_out()` -> `{}`, `describe_session()` -> `SessionDescribed`, `list_sessions()` -> `Sessions`,
+`end_session(session_id)` -> `{}`, `end_sessions(others_only=True)` -> `{"ended"}`, `authenticate(password)` ->
+`{"fresh_until"}`, `account_services()` -> `AccountServices`, `add_authenticator(name)` -> `AuthenticatorBegun`,
+`prove_authenticator(authenticator_id, code)` -> `{"authenticator_id"}`, `remove_authenticator(authenticator_id)` ->
+`{}`; of the agency only `invite_professional(professional_id)` and `invite_agent(matricule, role)` -> `Invited` (the
+second for administrators only), `lock_account(matricule, cause)` and `unlock_account(matricule)` -> `AccountLockState`.
 
-System calls of notifications: `issue_activation_code(letter_id, subject_kind, subject_id)` -> `CodeIssued`,
-`one_time_code(challenge_id)` -> `OneTimeCode` or `{"spent": true}`, `contacts_of(patient_id=None,
+System calls of notifications: `issue_activation_code(letter_id, subject_kind, subject_id, purpose="activation")` ->
+`CodeIssued`, `one_time_code(challenge_id)` -> `OneTimeCode` or `{"spent": true}`, `contacts_of(patient_id=None,
 professional_id=None)` -> `Contacts`.
 
-Order of an activation: conditions, contact (added, then proved), password. Somebody who already has an account (a
-patient who becomes an agent, a physician who is a patient too) keeps contact and password: accepting the conditions
-completes their activation at once; `next` always says what is to be done.
+Activation and recovery by letter, the account page and machines have contract files of their own.
 """
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypedDict
 
+from services.identity.contract_account import ContactNotFound as ContactNotFound
+from services.identity.contract_account import LastContact as LastContact
+from services.identity.contract_account import PasswordResetRefused as PasswordResetRefused
+from services.identity.contract_account import PasswordTooCommon as PasswordTooCommon
+from services.identity.contract_account import PasswordTooLong as PasswordTooLong
+from services.identity.contract_account import PasswordTooShort as PasswordTooShort
+from services.identity.contract_activation import ACTIVATION_STEPS as ACTIVATION_STEPS
+from services.identity.contract_activation import ActivationComplete as ActivationComplete
+from services.identity.contract_activation import ActivationNotFound as ActivationNotFound
+from services.identity.contract_activation import ActivationRefused as ActivationRefused
+from services.identity.contract_activation import ActivationStarted as ActivationStarted
+from services.identity.contract_activation import ActivationState as ActivationState
+from services.identity.contract_activation import ActivationStep as ActivationStep
+from services.identity.contract_activation import ContactAdded as ContactAdded
+from services.identity.contract_activation import HelpdeskOpened as HelpdeskOpened
+from services.identity.contract_activation import LetterRequested as LetterRequested
+from services.identity.contract_activation import LuxTrustTaken as LuxTrustTaken
+from services.identity.contract_activation import NotActivated as NotActivated
+from services.identity.contract_activation import PersonConfirmed as PersonConfirmed
+from services.identity.contract_activation import PersonShown as PersonShown
+from services.identity.contract_activation import StepOutOfOrder as StepOutOfOrder
+from services.identity.contract_activation import StepShown as StepShown
+from services.identity.contract_helpdesk import CHECK_METHODS as CHECK_METHODS
+from services.identity.contract_helpdesk import REPLY_KINDS as REPLY_KINDS
+from services.identity.contract_helpdesk import REQUEST_STATES as REQUEST_STATES
+from services.identity.contract_helpdesk import IdentityCheckDue as IdentityCheckDue
+from services.identity.contract_helpdesk import PersonNotKnown as PersonNotKnown
+from services.identity.contract_helpdesk import RequestClosed as RequestClosed
+from services.identity.contract_helpdesk import RequestNotFound as RequestNotFound
+from services.identity.contract_helpdesk import RequestNotTaken as RequestNotTaken
+from services.identity.contract_helpdesk import RequestTaken as RequestTaken
+from services.identity.contract_machines import ASSERTION_ALGORITHMS as ASSERTION_ALGORITHMS
+from services.identity.contract_machines import ASSERTION_TYPE as ASSERTION_TYPE
+from services.identity.contract_machines import CLIENT_STATES as CLIENT_STATES
+from services.identity.contract_machines import PURPOSES_OF_USE as PURPOSES_OF_USE
+from services.identity.contract_machines import SCOPES as SCOPES
+from services.identity.contract_machines import TOKEN_PATH as TOKEN_PATH
+from services.identity.contract_machines import TokenRefused as TokenRefused
 from services.refusals import Refusal
 
 NAME = "identity"
 CALLS: tuple[str, ...] = ("directory",)
-SUBSCRIPTIONS: dict[tuple[str, str], str] = {}
+SUBSCRIPTIONS: dict[tuple[str, str], str] = {("directory", "licence_withdrawn.v1"): "on_licence_withdrawn"}
 
 SubjectKind = Literal["patient", "professional", "agent"]
 SUBJECT_KINDS: tuple[SubjectKind, ...] = ("patient", "professional", "agent")
 ROLES: tuple[str, ...] = ("agent", "administrator")
 LANGUAGES: tuple[str, ...] = ("fr", "lb", "pt", "en", "de")
-CHANNELS: tuple[str, ...] = ("email",)
+CONTACT_KINDS: tuple[str, ...] = ("email", "mobile")
+CHANNELS: tuple[str, ...] = (*CONTACT_KINDS, "totp")
+"""By which a one-time code reaches its owner; `totp`: from an authenticator app, nothing is sent."""
+FACTORS: tuple[str, ...] = (*(f"password {channel}" for channel in CHANNELS), "luxtrust", "passkey")
+NOTICE_OCCASIONS: tuple[str, ...] = (
+    "contact_added", "contact_removed", "password_changed", "password_reset_requested", "password_reset",
+    "luxtrust_linked", "luxtrust_unlinked", "passkey_added", "passkey_removed", "authenticator_added",
+    "authenticator_removed", "account_locked", "account_unlocked", "helpdesk_answered",
+)  # fmt: skip
+LOCK_CAUSES: tuple[str, ...] = ("lost_device", "suspected_misuse", "death", "request")
+"""Why the agency locks an account."""
+ACCOUNT_SERVICES: tuple[tuple[str, tuple[SubjectKind, ...]], ...] = (
+    ("dsp", ("patient", "professional")),
+    ("edocuments", ("patient",)),
+    ("messaging", ("professional",)),
+    ("agency", ("agent",)),
+)
+"""Which service is open to whom, in the order in which "Mes services eSanté" shows them [domain.md, Accounts]."""
+DEVICE_NAME_MAXIMUM = 64
+LETTER_PURPOSES: tuple[str, ...] = ("activation", "recovery")
 CONDITIONS_VERSION = "2026-11"
 """The general conditions in force: what `accept_conditions` must name, and what the pages show."""
 
 
 # --- answers -------------------------------------------------------------------------------------------------------
-
-
-class Steps(TypedDict):
-    """The state of each step; "kept" belongs to somebody who already has an account."""
-
-    conditions: Literal["open", "done"]
-    contact: Literal["open", "code_sent", "done", "kept"]
-    password: Literal["open", "done", "kept"]
-
-
-class ActivationState(TypedDict):
-    activation_id: str
-    subject_kind: SubjectKind
-    conditions_version: str
-    steps: Steps
-    next: Literal["conditions", "contact", "contact_proof", "password"] | None
-    complete: bool
-    expires_at: str
-
-
-class ActivationStarted(ActivationState):
-    activation_token: str
-    """Shown once; travels in the header Activation-Token."""
-
-
-class ContactAdded(ActivationState):
-    challenge_id: str
-    code_expires_at: str
 
 
 class LogInStarted(TypedDict):
@@ -105,6 +132,46 @@ class SessionDescribed(TypedDict):
     expires_at: str
 
 
+class SessionListed(TypedDict):
+    """One running session of the caller's account."""
+
+    session_id: str
+    capacity: SubjectKind
+    current: bool
+    factors: str
+    software: str | None
+    stay_connected: bool
+    started_at: str
+    last_used_at: str
+    expires_at: str
+
+
+class Sessions(TypedDict):
+    sessions: list[SessionListed]
+
+
+class AccountService(TypedDict):
+    service: str
+    capacity: SubjectKind
+    available: bool
+    reason: Literal["licence_not_valid", "conditions_due"] | None
+
+
+class AccountServices(TypedDict):
+    services: list[AccountService]
+
+
+class AuthenticatorBegun(TypedDict):
+    authenticator_id: str
+    secret: str
+    otpauth_uri: str
+
+
+class AccountLockState(TypedDict):
+    account_id: str
+    locked: bool
+
+
 class Invited(TypedDict):
     invitation_id: str
 
@@ -117,13 +184,13 @@ class CodeIssued(TypedDict):
 class OneTimeCode(TypedDict):
     code: str
     address: str
-    kind: Literal["email"]
+    kind: Literal["email", "mobile"]
     language: str
-    purpose: Literal["contact", "log_in"]
+    purpose: Literal["contact", "account_contact", "helpdesk_contact", "log_in"]
 
 
 class Contact(TypedDict):
-    kind: Literal["email"]
+    kind: Literal["email", "mobile"]
     value: str
 
 
@@ -137,13 +204,17 @@ class Contacts(TypedDict):
 
 @dataclass(frozen=True)
 class AccountInvited:
-    """Somebody shall get a letter with an activation code; `subject_id` is the professional's or the agent's id."""
+    """Somebody shall get a letter with an activation code: a patient only for a letter that was lost.
+
+    purpose: `recovery` for somebody who has an account already and lost the way into it.
+    """
 
     type: ClassVar[str] = "account_invited.v1"
     subject: ClassVar[str | None] = "subject_id"
     invitation_id: str
     subject_kind: str
     subject_id: str
+    purpose: str = "activation"
 
 
 @dataclass(frozen=True)
@@ -190,61 +261,26 @@ class SessionEnded:
     at: str
 
 
+@dataclass(frozen=True)
+class AccountNoticeDue:
+    """The owner of an account is to be told something; addresses and text facts are asked for by id.
+
+    occasion: one of NOTICE_OCCASIONS.
+    """
+
+    type: ClassVar[str] = "account_notice_due.v1"
+    subject: ClassVar[str | None] = None
+    notice_id: str
+    occasion: str
+
+
 # --- refusals ------------------------------------------------------------------------------------------------------
-
-
-class ActivationRefused(Refusal):
-    """Unknown matricule, wrong, used, replaced or expired code: nobody learns which."""
-
-    code: ClassVar[str] = "activation_refused"
-
-
-class ActivationNotFound(Refusal):
-    """No running activation has this id and this token."""
-
-    code: ClassVar[str] = "activation_not_found"
-
-
-class ActivationComplete(Refusal):
-    """This activation is done: nothing in it can be changed any more."""
-
-    code: ClassVar[str] = "activation_complete"
-
-
-class ConditionsFirst(Refusal):
-    """The general conditions must be accepted before anything else."""
-
-    code: ClassVar[str] = "conditions_first"
-
-
-class ContactFirst(Refusal):
-    """A contact must be proved before the password is chosen."""
-
-    code: ClassVar[str] = "contact_first"
 
 
 class ContactTaken(Refusal):
     """A professional's address is individual and another account has proved this one. Said only to its reader."""
 
     code: ClassVar[str] = "contact_taken"
-
-
-class PasswordTooShort(Refusal):
-    """detail: minimum."""
-
-    code: ClassVar[str] = "password_too_short"
-
-
-class PasswordTooLong(Refusal):
-    """detail: maximum."""
-
-    code: ClassVar[str] = "password_too_long"
-
-
-class PasswordTooCommon(Refusal):
-    """The password is among those that are guessed first."""
-
-    code: ClassVar[str] = "password_too_common"
 
 
 class LogInRefused(Refusal):
@@ -281,3 +317,99 @@ class AlreadyActivated(Refusal):
     """This person already has an account in this capacity."""
 
     code: ClassVar[str] = "already_activated"
+
+
+class ChannelNotAvailable(Refusal):
+    """No one-time code can reach this account by the channel asked for; said only after a right password.
+
+    detail: channels, by which one can.
+    """
+
+    code: ClassVar[str] = "channel_not_available"
+
+
+class ConditionsDue(Refusal):
+    """The capacity has yet to accept the general conditions in force; the same code with them opens the session.
+
+    detail: version.
+    """
+
+    code: ClassVar[str] = "conditions_due"
+
+
+class AccountLocked(Refusal):
+    """The agency has locked this account; said only to who has shown the right factors."""
+
+    code: ClassVar[str] = "account_locked"
+
+
+class AccountNotFound(Refusal):
+    """Nobody with this matricule has an account; said to agents of the agency only."""
+
+    code: ClassVar[str] = "account_not_found"
+
+
+class SessionNotFound(Refusal):
+    """No running session of the caller has this id."""
+
+    code: ClassVar[str] = "session_not_found"
+
+
+class ReauthenticationDue(Refusal):
+    """A sensitive change, and the owner last showed longer ago than 15 minutes that it is them: password again."""
+
+    code: ClassVar[str] = "reauthentication_due"
+
+
+class PasswordRefused(Refusal):
+    """Not the password of the account that is logged in."""
+
+    code: ClassVar[str] = "password_refused"
+
+
+class AuthenticatorNotFound(Refusal):
+    """The caller has no authenticator app with this id."""
+
+    code: ClassVar[str] = "authenticator_not_found"
+
+
+class TooManyAuthenticators(Refusal):
+    """An account holds a few authenticator apps. detail: maximum."""
+
+    code: ClassVar[str] = "too_many_authenticators"
+
+
+class LuxTrustPending(Refusal):
+    """Nobody has come back from LuxTrust on this journey yet: ask again in a moment."""
+
+    code: ClassVar[str] = "luxtrust_pending"
+
+
+class LuxTrustRefused(Refusal):
+    """LuxTrust said no, or this browser is not the one that set out, or the journey is over."""
+
+    code: ClassVar[str] = "luxtrust_refused"
+
+
+class LuxTrustNotFound(Refusal):
+    """The account has no LuxTrust product with this id."""
+
+    code: ClassVar[str] = "luxtrust_not_found"
+
+
+class PasskeyRefused(Refusal):
+    """Unknown or removed passkey, a signature that is not its own, or a ceremony that is over: nobody learns which."""
+
+    code: ClassVar[str] = "passkey_refused"
+
+
+class DeviceNotFound(Refusal):
+    """The account has no device with this id."""
+
+    code: ClassVar[str] = "device_not_found"
+
+
+class TooManyDevices(Refusal):
+    """An account holds a bounded number of passkeys. detail: maximum."""
+
+    code: ClassVar[str] = "too_many_devices"

@@ -12,7 +12,7 @@ import sys
 from services.audit.contract import traced
 from services.bus import emit
 from services.db import Sessions, new_id, now
-from services.identity import rules, store_activation
+from services.identity import rules, store_letters
 from services.identity.contract import ROLES
 from services.identity.ports.codes import IdentityKey, new_letter_code
 from services.identity.ports.hashing import Hashing
@@ -30,8 +30,8 @@ def issue_code(sessions: Sessions, identity_key: IdentityKey, matricule: str, ro
     code_hash = Hashing().hash(code)
     at = now()
     with sessions.transaction() as session:
-        agent_id = store_activation.put_agent(session, name, rules.require_role(role), at)
-        store_activation.put_letter(session, new_id(), "agent", agent_id, code_hash, at)
+        agent_id = store_letters.put_agent(session, name, rules.require_role(role), at)
+        store_letters.put_letter(session, new_id(), "agent", agent_id, code_hash, at)
         emit(session, traced(None, "code.issued", at=at, object_id=agent_id, object_type="agent"))
     return rules.printed_letter_code(code)
 

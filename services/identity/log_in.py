@@ -1,188 +1,159 @@
-"""Log-in with password and one-time code, sessions, and the tokens that stand for them.
+"""Log-in with password and one-time code, sent or from an authenticator app.
 
 Every refusal that follows a guess is returned, not raised: its try and its trace are committed.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from services.audit.contract import traced
-from services.bus import emit, keep_ended_session, rpc, rpc_public
+from services.bus import emit, rpc_public
 from services.db import now, rfc3339
-from services.identity import rules, store
+from services.identity import rules, rules_sessions, store, store_authenticators, store_codes
 from services.identity import rules_passwords as passwords
 from services.identity import rules_throttles as throttles
 from services.identity.contract import (
-    LicenceNotValid,
+    ChannelNotAvailable,
     LogInRefused,
     OneTimeCodeRefused,
     OneTimeCodeRequested,
-    RefreshRefused,
-    SessionEnded,
 )
-from services.identity.desk import Desk, person_facts
-from services.identity.models import LogInSession
-from services.identity.ports import codes
-from services.identity.ports.signing import signed_token
+from services.identity.desk import Throttle
+from services.identity.entry import Entry, log_in_facts
+from services.identity.models import Challenge
+from services.identity.ports.totp import totp_step
 from services.refusals import TooManyTries
-from services.tokens import ISSUER, Caller, Context
+from services.tokens import Context
+
+Step = tuple[str, int]  # an authenticator and the time step of its code
 
 
-class LogIns(Desk):
-    """The entrypoints of log-in and sessions."""
+class LogIns(Entry):
+    """The entrypoints of log-in with a password."""
 
     @rpc_public
     def start_log_in(self, context: Context, *, matricule: str, password: str, channel: str = "email") -> Any:
-        """Checks the password and has a one-time code sent by the channel chosen.
+        """Checks the password and has a one-time code sent by the channel chosen (nothing is sent for `totp`).
 
         Refuses: InvalidInput (not 13 digits, channel), TooManyTries, LogInRefused: one and the same, after the same
-        work, for an unknown matricule and a wrong password. [seed 002, Connexion; seed 003]
+        work, for an unknown matricule and a wrong password; ChannelNotAvailable, after a right password only.
+        [seed 002, Connexion; seed 003; decisions.md, Identity on the bus]
         """
         rules.require_channel(channel)
         name = self.key.log_in_name(rules.normal_matricule(matricule))
         password = passwords.normal_password(password)
         throttle, at = self._throttle("log_in", name, context), now()
-        sending = self.key.throttle_key("codes_sent", name.hex(), context.address or "")
         with self.db.transaction(context) as session:
             account = store.account_of_name(session, name)
+            whose = log_in_facts(account)
             if wait := store.take_tries(session, throttle, at):
-                return self._refused(session, context, "session.opened", TooManyTries(retry_after=wait), **_of(account))
+                return self._refused(session, context, "session.opened", TooManyTries(retry_after=wait), **whose)
         secret_hash = account.password_hash if account and len(password) <= passwords.PASSWORD_MAXIMUM else None
         right = self.hashing.matches(secret_hash, password[: passwords.PASSWORD_MAXIMUM])
         with self.db.transaction(context) as session:
-            contact = store.contact_for_codes(session, account.account_id, channel) if account and right else None
-            if account is None or contact is None:
-                return self._refused(session, context, "session.opened", LogInRefused(), **_of(account))
+            if account is None or not right:
+                return self._refused(session, context, "session.opened", LogInRefused(), **whose)
             store.give_back_tries(session, throttle)
-            if wait := store.take_tries(session, [(sending, throttles.PER_CODES_SENT)], at):
-                return self._refused(session, context, "session.opened", TooManyTries(retry_after=wait), **_of(account))
-            challenge = store.add_challenge(
-                session, "log_in", contact.contact_id, account.language, at, account_id=account.account_id
-            )
-            emit(session, OneTimeCodeRequested(challenge_id=challenge.challenge_id, purpose="log_in"))
+            channels = self._channels(session, account, at)
+            if channel not in channels:
+                refusal = ChannelNotAvailable(channels=list(channels))
+                return self._refused(session, context, "session.opened", refusal, **whose)
+            if wait := store.take_tries(session, self._sending(account.account_id, context), at):
+                return self._refused(session, context, "session.opened", TooManyTries(retry_after=wait), **whose)
+            challenge = store_codes.add_challenge(
+                session, "log_in", channels[channel], account.language, at,
+                account_id=account.account_id, channel=channel,
+            )  # fmt: skip
+            if channel != "totp":
+                emit(session, OneTimeCodeRequested(challenge_id=challenge.challenge_id, purpose="log_in"))
             return {"challenge_id": challenge.challenge_id, "expires_at": rfc3339(challenge.expires_at)}
+
+    @rpc_public
+    def resend_code(self, context: Context, *, challenge_id: str) -> Any:
+        """Has the code of a log-in sent once more: the same code, for as long as it had.
+
+        Refuses: OneTimeCodeRefused (unknown, used, expired, from an app), TooManyTries (sent three times; or too
+        many codes for this account from this address). [seed 003, step 4: "Have you received your code? No"]
+        """
+        at = now()
+        with self.db.transaction(context) as session:
+            known = rules.is_id(challenge_id)
+            challenge = store_codes.sendable_challenge(session, challenge_id, "log_in", at) if known else None
+            account = store.account(session, challenge.account_id if challenge else None)
+            whose = log_in_facts(account)
+            if challenge is None or account is None:
+                return self._refused(session, context, "session.opened", OneTimeCodeRefused(), **whose)
+            wait = store.take_tries(session, self._sending(account.account_id, context), at)
+            if wait is None and not store_codes.count_sent(session, challenge_id):
+                wait = rules_sessions.seconds_until(challenge.expires_at, at)
+            if wait is not None:
+                return self._refused(session, context, "session.opened", TooManyTries(retry_after=wait), **whose)
+            emit(session, OneTimeCodeRequested(challenge_id=challenge_id, purpose="log_in"))
+            return {"challenge_id": challenge_id, "expires_at": rfc3339(challenge.expires_at)}
 
     @rpc_public
     def confirm_log_in(
         self, context: Context, *, challenge_id: str, code: str, capacity: str | None = None,
         establishment_id: str | None = None, stay_connected: bool = False,
+        conditions: Mapping[str, Any] | None = None,
     ) -> Any:  # fmt: skip
         """Opens a session with the one-time code, in the capacity and at the workplace chosen.
 
-        A wrong choice of capacity or workplace leaves the code good for another. Refuses: OneTimeCodeRefused (wrong,
-        used, expired, five wrong tries), InvalidInput (/capacity, /establishment_id), LicenceNotValid, Unavailable.
-        [domain.md, Accounts; seed 004]
+        A wrong choice of capacity or workplace, and conditions that are due, leave the code good for another call.
+        Refuses: OneTimeCodeRefused (wrong, used, expired, five wrong tries, begun with a password that was changed
+        since), InvalidInput (/capacity, /establishment_id, /conditions), ConditionsDue, AccountLocked,
+        LicenceNotValid, Unavailable. [domain.md, Accounts; seed 004]
         """
         at = now()
-        right = self.key.is_one_time_code(str(challenge_id), code)
         with self.db.transaction(context) as session:
-            challenge = store.challenge(session, challenge_id, "log_in") if rules.is_id(challenge_id) else None
+            challenge = store_codes.challenge(session, challenge_id, "log_in") if rules.is_id(challenge_id) else None
             account = store.account(session, challenge.account_id if challenge else None)
+            step = self._app_step(session, challenge, code, at)
+            right = step is not None or self._is_sent_code(challenge, challenge_id, code)
             if challenge is None or account is None or not right:
                 if challenge is not None:
-                    store.count_wrong_code(session, challenge_id, at)
-                return self._refused(session, context, "session.opened", OneTimeCodeRefused(), **_of(account))
-            if store.live_challenge(session, challenge_id, at) is None:
-                return self._refused(session, context, "session.opened", OneTimeCodeRefused(), **_of(account))
-        held = rules.choose_capacity(account.held, capacity)
-        facts = self._professional(context, held.subject_id) if held.kind == "professional" else None
-        workplace = rules.choose_establishment(held, facts["establishment_ids"] if facts else [], establishment_id)
-        with self.db.transaction(context) as session:
-            if not store.use_challenge(session, challenge_id, at):
-                return self._refused(session, context, "session.opened", OneTimeCodeRefused(), **_of(account))
-            if held.kind == "professional" and not rules.licence_is_valid(facts):
-                return self._refused(session, context, "session.opened", LicenceNotValid(), **_of(account, held))
-            log_in = store.open_session(session, account.account_id, held, workplace, stay_connected is True, at)
-            emit(session, traced(context, "session.opened", at=at, session_id=log_in.session_id,
-                                 establishment_id=workplace, profession=facts["profession"] if facts else None,
-                                 **_of(account, held)))  # fmt: skip
-            return self._tokens(session, log_in, held, facts, at)
+                    store_codes.count_wrong_code(session, challenge_id, at)
+                return self._refused(session, context, "session.opened", OneTimeCodeRefused(), **log_in_facts(account))
+            if not store_codes.is_live_for_log_in(session, challenge_id, at):
+                return self._refused(session, context, "session.opened", OneTimeCodeRefused(), **log_in_facts(account))
 
-    @rpc_public
-    def refresh(self, context: Context, *, refresh_token: str) -> Any:
-        """New tokens for a running session; the refresh token presented is used up.
+        def use_up(session: Session) -> bool:
+            fresh = step is None or store_authenticators.use_step(session, *step)
+            return fresh and store_codes.use_challenge_for_log_in(session, challenge_id, now())
 
-        One that was used before means that two parties hold the chain: the session ends for both. A professional's
-        licence and workplaces are asked again. Refuses: RefreshRefused, LicenceNotValid, Unavailable. [RFC 9700 4.14.2]
-        """
-        presented, at = codes.token_hash(refresh_token), now()
-        with self.db.transaction(context) as session:
-            found = store.session_of_refresh(session, presented)
-            account = store.account(session, found[0].account_id if found else None)
-            held = rules.held_as(account.held, found[0].capacity) if account and found else None
-            if found is None or account is None or held is None:
-                return self._refused(session, context, "session.opened", RefreshRefused())
-        log_in, used_before = found
-        facts = None
-        if held.kind == "professional" and not used_before:
-            facts = self._professional(context, held.subject_id)
-        with self.db.transaction(context) as session:
-            whose = _of(account, held)
-            if not store.use_refresh(session, presented, at):
-                if store.was_used(session, presented):
-                    self._end(session, context, log_in.session_id, "refresh_token_reused", at, **whose)
-                return self._refused(session, context, "session.opened", RefreshRefused(), **whose)
-            if lost := rules.why_capacity_is_lost(held, facts, log_in.establishment_id):
-                self._end(session, context, log_in.session_id, lost, at, **whose)
-                refusal = LicenceNotValid() if lost == LicenceNotValid.code else RefreshRefused()
-                return self._refused(session, context, "session.opened", refusal, **whose)
-            return self._tokens(session, log_in, held, facts, at)
+        return self._enter(
+            context, account, use_up, OneTimeCodeRefused(), f"password {challenge.channel}", capacity=capacity,
+            establishment_id=establishment_id, stay_connected=stay_connected, conditions=conditions,
+        )  # fmt: skip
 
-    @rpc
-    def log_out(self, caller: Caller) -> Any:
-        """Ends the caller's session, everywhere within moments."""
-        with self.db.transaction(caller) as session:
-            self._end(session, caller, caller.session_id, "log_out", now())
-        return {}
+    # --- the steps behind the above -----------------------------------------------------------------------------------
 
-    @rpc
-    def describe_session(self, caller: Caller) -> Any:
-        """What the caller's own token says, in words; asks no database."""
-        return {
-            "account_id": caller.account_id, "session_id": caller.session_id, "capacity": caller.capacity,
-            "patient_id": caller.patient_id, "professional_id": caller.professional_id,
-            "profession": caller.profession, "establishment_id": caller.establishment_id, "role": caller.role,
-            "expires_at": rfc3339(rules.moment_of(caller.expires_at)),
-        }  # fmt: skip
+    def _channels(self, session: Session, account: store.AccountFacts, at: datetime) -> dict[str, str | None]:
+        """By which channels a code can reach the account now, with the contact each goes to."""
+        held = store_codes.contacts_for_codes(session, account.account_id)
+        app = store_authenticators.has_proved(session, account.account_id)
+        open_now = rules_sessions.channels_of(held, app, account.mail_codes_from, at)
+        return {channel: held.get(channel) for channel in open_now}
 
-    # --- the steps behind several of the above ------------------------------------------------------------------------
+    def _sending(self, account_id: str, context: Context) -> Throttle:
+        """Codes that are asked for, by account and address and, wider, by account alone."""
+        return [(self.key.throttle_key("codes_sent", account_id, context.address or ""), throttles.PER_CODES_SENT),
+                (self.key.throttle_key("codes_sent", account_id), throttles.PER_CODES_OF_ACCOUNT)]  # fmt: skip
 
-    def _tokens(
-        self, session: Session, log_in: LogInSession, held: rules.Held, facts: dict[str, Any] | None, at: datetime
-    ) -> dict[str, Any]:
-        """A fresh access token and the session's next refresh token."""
-        refresh_token, lifetime = codes.new_token(), int(rules.ACCESS_TOKEN_LIFETIME.total_seconds())
-        store.add_refresh_token(session, log_in, codes.token_hash(refresh_token), at)
-        signing, issued = store.current_key(session, at), int(at.timestamp())
-        claims = {
-            "iss": ISSUER, "sub": log_in.account_id, "sid": log_in.session_id, "cap": held.kind,
-            "pat": log_in.patient_id, "pro": log_in.professional_id, "prof": facts["profession"] if facts else None,
-            "est": log_in.establishment_id, "role": held.role, "iat": issued, "exp": issued + lifetime,
-        }  # fmt: skip
-        token = signed_token(claims, kid=signing.kid, x=signing.jwk["x"], wrapped=signing.wrapped,
-                             wrapping_key=self.key.wrapping_key())  # fmt: skip
-        return {
-            "access_token": token, "refresh_token": refresh_token, "token_type": "Bearer", "expires_in": lifetime,
-            "session_id": log_in.session_id, "account_id": log_in.account_id, "capacity": held.kind,
-            "patient_id": log_in.patient_id, "professional_id": log_in.professional_id,
-        }  # fmt: skip
+    def _is_sent_code(self, challenge: Challenge | None, challenge_id: object, code: object) -> bool:
+        """Whether this is the code that was sent; the same work where there is no such challenge."""
+        right = self.key.is_one_time_code(str(challenge_id), code)
+        return right and challenge is not None and challenge.channel != "totp"
 
-    def _end(
-        self, session: Session, who: Caller | Context, session_id: str, cause: str, at: datetime, **facts: Any
-    ) -> None:
-        """Ends a session here at once and, by event, in every other service."""
-        if store.end_session(session, session_id, cause, at):
-            keep_ended_session(session, session_id)
-            emit(session, SessionEnded(session_id=session_id, at=rfc3339(at)))
-            emit(session, traced(who, "session.ended", at=at, session_id=session_id, purpose=cause, **facts))
-
-
-def _of(account: store.AccountFacts | None, held: rules.Held | None = None) -> dict[str, Any]:
-    """Whose log-in it is, for its trace: the capacity chosen, or the patient behind the account."""
-    if account is None:
-        return {}
-    if held is not None:
-        return {"account_id": account.account_id, "capacity": held.kind, **person_facts(held.kind, held.subject_id)}
-    return {"account_id": account.account_id, "patient_id": account.subject_of("patient")}
+    def _app_step(self, session: Session, challenge: Challenge | None, code: object, at: datetime) -> Step | None:
+        """Which authenticator shows this code now, and for which time step; none that was used before."""
+        if challenge is None or challenge.channel != "totp" or challenge.account_id is None:
+            return None
+        for app in store_authenticators.proved(session, challenge.account_id):
+            secret = self.key.unwrapped_secret(app.authenticator_id, app.wrapped_secret)
+            step = totp_step(secret, code, at)
+            if step is not None and step > app.last_step:
+                return app.authenticator_id, step
+        return None

@@ -34,8 +34,13 @@ class Account(Model):
     account_id: Mapped[str] = mapped_column(ID, primary_key=True)
     log_in_name: Mapped[bytes] = mapped_column(sa.LargeBinary, unique=True)
     password_hash: Mapped[str]
+    password_changed_at: Mapped[datetime] = mapped_column(MOMENT)
     language: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(MOMENT)
+    mail_codes_from: Mapped[datetime | None] = mapped_column(MOMENT)
+    """After a reset by e-mail: from when on codes may go by e-mail again (rules_recovery.py)."""
+    locked_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    lock_cause: Mapped[str | None]
 
 
 class Capacity(Model):
@@ -50,10 +55,12 @@ class Capacity(Model):
     account_id: Mapped[str] = mapped_column(ID, sa.ForeignKey("accounts.account_id"), primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)
     subject_id: Mapped[str] = mapped_column(ID)
-    conditions_version: Mapped[str]
-    conditions_language: Mapped[str]
-    conditions_accepted_at: Mapped[datetime] = mapped_column(MOMENT)
+    conditions_version: Mapped[str | None]
+    conditions_language: Mapped[str | None]
+    conditions_accepted_at: Mapped[datetime | None] = mapped_column(MOMENT)
     activated_at: Mapped[datetime] = mapped_column(MOMENT)
+    licence_lost_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    """When the directory last told that this professional's licence ended: log-ins begun before do not come in."""
 
 
 class Agent(Model):
@@ -69,30 +76,41 @@ class Agent(Model):
 
 
 class Invitation(Model):
-    """Who asked for an account for whom (patients are invited by the opening of their record)."""
+    """Who asked for a letter for whom; the letter of a record's opening is printed without being asked for.
+
+    invited_by: the agent; null when people asked for their own lost letter.
+    """
 
     __tablename__ = "invitations"
-    __table_args__ = (sa.CheckConstraint(f"subject_kind in {KINDS}", name="subject_kind"),)
+    __table_args__ = (
+        sa.CheckConstraint(f"subject_kind in {KINDS}", name="subject_kind"),
+        sa.Index("ix_invitations_subject", "subject_kind", "subject_id", "invited_at"),
+    )
 
     invitation_id: Mapped[str] = mapped_column(ID, primary_key=True)
     subject_kind: Mapped[str]
     subject_id: Mapped[str] = mapped_column(ID)
-    invited_by: Mapped[str] = mapped_column(ID)
+    invited_by: Mapped[str | None] = mapped_column(ID)
     invited_at: Mapped[datetime] = mapped_column(MOMENT)
 
 
 class ActivationLetter(Model):
-    """A letter with an activation code; of a person's letters only the one first issued last can be used."""
+    """A letter with an activation code; of a person's letters only the one first issued last can be used.
+
+    purpose: `activation`, or `recovery` for somebody who has the capacity already and lost password or contact.
+    """
 
     __tablename__ = "activation_letters"
     __table_args__ = (
         sa.CheckConstraint(f"subject_kind in {KINDS}", name="subject_kind"),
+        sa.CheckConstraint("purpose in ('activation', 'recovery')", name="purpose"),
         sa.Index("ix_activation_letters_subject", "subject_kind", "subject_id", "issued_at"),
     )
 
     letter_id: Mapped[str] = mapped_column(ID, primary_key=True)
     subject_kind: Mapped[str]
     subject_id: Mapped[str] = mapped_column(ID)
+    purpose: Mapped[str] = mapped_column(server_default="activation")
     code_hash: Mapped[str]
     issued_at: Mapped[datetime] = mapped_column(MOMENT)
     expires_at: Mapped[datetime] = mapped_column(MOMENT)
@@ -100,16 +118,24 @@ class ActivationLetter(Model):
 
 
 class Activation(Model):
-    """One run through the steps, begun with a letter's code and continued with a token of its own."""
+    """One run through the steps of a flow (rules_activation.py), continued with a token of its own.
+
+    Letter, name and subject are known from the step `code` on: a professional's first steps come before it.
+    """
 
     __tablename__ = "activations"
+    __table_args__ = (
+        sa.CheckConstraint(f"subject_kind in {KINDS}", name="subject_kind"),
+        sa.CheckConstraint("(letter_id is null) = (subject_id is null)", name="letter"),
+    )
 
     activation_id: Mapped[str] = mapped_column(ID, primary_key=True)
     token_hash: Mapped[bytes] = mapped_column(sa.LargeBinary)
-    letter_id: Mapped[str] = mapped_column(ID, sa.ForeignKey("activation_letters.letter_id"), index=True)
-    log_in_name: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    flow: Mapped[str]
+    letter_id: Mapped[str | None] = mapped_column(ID, sa.ForeignKey("activation_letters.letter_id"), index=True)
+    log_in_name: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
     subject_kind: Mapped[str]
-    subject_id: Mapped[str] = mapped_column(ID)
+    subject_id: Mapped[str | None] = mapped_column(ID)
     account_id: Mapped[str | None] = mapped_column(ID, sa.ForeignKey("accounts.account_id"))
     keeps_password: Mapped[bool]
     keeps_contact: Mapped[bool]
@@ -118,6 +144,11 @@ class Activation(Model):
     conditions_version: Mapped[str | None]
     conditions_language: Mapped[str | None]
     conditions_accepted_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    luxtrust_subject: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    luxtrust_product: Mapped[str | None]
+    person_confirmed_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    password_hash: Mapped[str | None]
+    """Chosen before the last step, where the flow has the password first."""
     completed_at: Mapped[datetime | None] = mapped_column(MOMENT)
 
 
@@ -129,7 +160,7 @@ class Contact(Model):
 
     __tablename__ = "contacts"
     __table_args__ = (
-        sa.CheckConstraint("kind in ('email')", name="kind"),
+        sa.CheckConstraint("kind in ('email', 'mobile')", name="kind"),
         sa.CheckConstraint("account_id is not null or activation_id is not null", name="owner"),
         sa.CheckConstraint("not individual or proved_at is not null", name="individual"),
     )
@@ -150,20 +181,33 @@ sa.Index("uq_contacts_individual", *_ADDRESS, unique=True, postgresql_where=sa.t
 
 
 class Challenge(Model):
-    """A one-time code that was sent. The code itself is stored nowhere: it follows from the id and identity's key."""
+    """A one-time code that was sent. The code itself is stored nowhere: it follows from the id and identity's key.
+
+    A challenge of the channel `totp` is answered from an authenticator app: nothing is sent, no contact is named.
+    session_id: the session in which alone a code for a new contact counts.
+    """
 
     __tablename__ = "challenges"
-    __table_args__ = (sa.CheckConstraint("purpose in ('contact', 'log_in')", name="purpose"),)
+    __table_args__ = (
+        sa.CheckConstraint("purpose in ('contact', 'account_contact', 'helpdesk_contact', 'log_in')", name="purpose"),
+        sa.CheckConstraint("channel in ('email', 'mobile', 'totp')", name="channel"),
+        sa.CheckConstraint("(channel = 'totp') = (contact_id is null)", name="contact"),
+    )
 
     challenge_id: Mapped[str] = mapped_column(ID, primary_key=True)
     purpose: Mapped[str]
-    contact_id: Mapped[str] = mapped_column(ID, sa.ForeignKey("contacts.contact_id", ondelete="CASCADE"), index=True)
+    channel: Mapped[str] = mapped_column(server_default="email")
+    contact_id: Mapped[str | None] = mapped_column(
+        ID, sa.ForeignKey("contacts.contact_id", ondelete="CASCADE"), index=True
+    )
     account_id: Mapped[str | None] = mapped_column(ID, sa.ForeignKey("accounts.account_id"))
+    session_id: Mapped[str | None] = mapped_column(ID)
     activation_id: Mapped[str | None] = mapped_column(ID, sa.ForeignKey("activations.activation_id"), index=True)
     language: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(MOMENT)
     expires_at: Mapped[datetime] = mapped_column(MOMENT, index=True)
     wrong_tries: Mapped[int] = mapped_column(server_default="0")
+    sent: Mapped[int] = mapped_column(server_default="1")
     used_at: Mapped[datetime | None] = mapped_column(MOMENT)
 
 
@@ -180,6 +224,12 @@ class LogInSession(Model):
     professional_id: Mapped[str | None] = mapped_column(ID)
     establishment_id: Mapped[str | None] = mapped_column(ID)
     stay_connected: Mapped[bool]
+    factors: Mapped[str] = mapped_column(server_default="password email")
+    """With what the person logged in, as words: `password email|mobile|totp`, `luxtrust`, `passkey`."""
+    software: Mapped[str | None]
+    address: Mapped[str | None]
+    authenticated_at: Mapped[datetime] = mapped_column(MOMENT)
+    last_used_at: Mapped[datetime] = mapped_column(MOMENT)
     started_at: Mapped[datetime] = mapped_column(MOMENT)
     expires_at: Mapped[datetime] = mapped_column(MOMENT, index=True)
     ended_at: Mapped[datetime | None] = mapped_column(MOMENT)

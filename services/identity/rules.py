@@ -1,4 +1,4 @@
-"""The pure decisions of identity: matricules, codes, steps, addresses, capacities, lifetimes.
+"""The pure decisions of identity: matricules, codes, addresses, capacities, lifetimes.
 
 No I/O and no clock: whoever asks brings the facts and the moment. Passwords and throttles have files of their own.
 """
@@ -7,25 +7,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from stdnum import luhn, verhoeff
 
 from services.identity.contract import (
     CHANNELS,
     CONDITIONS_VERSION,
+    CONTACT_KINDS,
     LANGUAGES,
+    LETTER_PURPOSES,
     ROLES,
     SUBJECT_KINDS,
-    ActivationComplete,
-    ConditionsFirst,
-    ContactFirst,
-    Steps,
     SubjectKind,
 )
 from services.refusals import InvalidInput
-
-Step = Literal["conditions", "contact", "contact_proof", "password"]
 
 LETTER_CODE_LIFETIME = timedelta(days=90)
 ACTIVATION_LIFETIME = timedelta(hours=24)
@@ -52,6 +48,15 @@ def normal_matricule(text: object) -> str:
     if re.fullmatch(r"[0-9]{13}", digits) is None:
         raise invalid("/matricule", "matricule_format")
     return digits
+
+
+def normal_entry(text: object) -> str:
+    """The 11 or 13 digits of a matricule as a professional types it; 11 are looked up, never completed by computing.
+
+    Refuses: InvalidInput. [seed 003, step 2; domain.md, Matricule]
+    """
+    digits = re.sub(r"\s", "", text) if isinstance(text, str) and len(text) <= 32 else ""
+    return digits if re.fullmatch(r"[0-9]{11}", digits) else normal_matricule(text)
 
 
 def require_matricule(text: object) -> str:
@@ -104,6 +109,13 @@ def require_kind(value: object) -> SubjectKind:
     return kind
 
 
+def require_purpose(value: object) -> str:
+    """Refuses: InvalidInput for anything that no letter is sent for."""
+    if not isinstance(value, str) or value not in LETTER_PURPOSES:
+        raise invalid("/purpose", "unknown")
+    return value
+
+
 def require_role(value: object) -> str:
     """Refuses: InvalidInput for anything that is not a role of the agency."""
     if not isinstance(value, str) or value not in ROLES:
@@ -111,60 +123,7 @@ def require_role(value: object) -> str:
     return value
 
 
-# --- the steps of an activation ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an activation is. `keeps_*`: the person has an account and keeps what it has."""
-
-    keeps_password: bool
-    keeps_contact: bool
-    conditions_accepted: bool = False
-    contact_added: bool = False
-    contact_proved: bool = False
-    complete: bool = False
-
-
-def steps_of(progress: Progress) -> Steps:
-    """The state of each step, as a step indicator shows it."""
-    contact: Literal["open", "code_sent", "done", "kept"] = "code_sent" if progress.contact_added else "open"
-    if progress.contact_proved:
-        contact = "done"
-    elif progress.keeps_contact:
-        contact = "kept"
-    password: Literal["open", "done", "kept"] = "done" if progress.complete else "open"
-    return Steps(
-        conditions="done" if progress.conditions_accepted else "open",
-        contact=contact,
-        password="kept" if progress.keeps_password else password,
-    )
-
-
-def next_step(progress: Progress) -> Step | None:
-    """What the person has to do now; None when nothing is left."""
-    if progress.complete:
-        return None
-    if not progress.conditions_accepted:
-        return "conditions"
-    if not (progress.contact_proved or progress.keeps_contact):
-        return "contact_proof" if progress.contact_added else "contact"
-    return None if progress.keeps_password else "password"
-
-
-def require_step(progress: Progress, step: Step) -> None:
-    """Steps are taken in their order: conditions, contact, password; an earlier one may be taken again.
-
-    Refuses: ActivationComplete, ConditionsFirst, ContactFirst. [seed 003, steps 2 to 5; seed 004]
-    """
-    if progress.complete:
-        raise ActivationComplete()
-    if step != "conditions" and not progress.conditions_accepted:
-        raise ConditionsFirst()
-    if step == "contact_proof" and not progress.contact_added:
-        raise ContactFirst()
-    if step == "password" and not (progress.contact_proved or progress.keeps_contact):
-        raise ContactFirst()
+# --- conditions -------------------------------------------------------------------------------------------------------
 
 
 def require_conditions(version: object, language: object) -> None:
@@ -183,17 +142,33 @@ _EMAIL = re.compile(rf"({_LOCAL})@(?:{_LABEL}\.)+(?:[A-Za-z]{{2,63}}|[Xx][Nn]--[
 
 
 def require_contact(kind: object, value: object) -> str:
-    """The e-mail address as given, when it is one that any mail server takes: ASCII dot-atom, a domain with a dot.
+    """The address as it is kept: an e-mail address as given, a mobile number in E.164. Refuses: InvalidInput."""
+    if kind not in CONTACT_KINDS:
+        raise invalid("/kind", "unknown")
+    return _email(value) if kind == "email" else _mobile(value)
+
+
+def _email(value: object) -> str:
+    """An address that any mail server takes: ASCII dot-atom, a domain with a dot.
 
     Conservative on purpose [RFC 5321 4.1.2 without quoted strings and address literals]; what can receive mail is
-    shown by the one-time code, not by syntax. Refuses: InvalidInput.
+    shown by the one-time code, not by syntax.
     """
-    if kind not in CHANNELS:
-        raise invalid("/kind", "unknown")
     found = _EMAIL.fullmatch(value) if isinstance(value, str) and len(value) <= 254 else None
     if found is None or len(found[1]) > 64:
         raise invalid("/value", "email_format")
     return cast(str, value)
+
+
+def _mobile(value: object) -> str:
+    """A number in E.164; blanks, dots and hyphens are forgiven, and a mobile of Luxembourg needs no prefix."""
+    digits = re.sub(r"[\s.\-]", "", value) if isinstance(value, str) and len(value) <= 40 else ""
+    international = re.sub(r"^00", "+", digits)
+    if re.fullmatch(r"6[0-9]{8}", digits):
+        international = f"+352{digits}"
+    if re.fullmatch(r"\+[1-9][0-9]{7,14}", international) is None:
+        raise invalid("/value", "mobile_format")
+    return international
 
 
 def require_channel(channel: object) -> None:

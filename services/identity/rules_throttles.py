@@ -40,6 +40,9 @@ class Limit:
 PER_SUBJECT = Limit(free=5, forgotten_after=timedelta(hours=24))
 PER_ADDRESS = Limit(free=100, forgotten_after=timedelta(hours=1), longest_wait=timedelta(minutes=5))
 PER_CODES_SENT = Limit(free=10, forgotten_after=timedelta(hours=1))
+# By account alone, but only for who has shown the password: it bounds what many addresses can guess of an app's six
+# digits, and waits so short a time at most that whoever shares the password keeps its owner waiting, never out.
+PER_CODES_OF_ACCOUNT = Limit(free=30, forgotten_after=timedelta(hours=1), longest_wait=timedelta(minutes=5))
 
 
 def take_try(before: Tries | None, limit: Limit, now: datetime) -> tuple[Tries, int | None]:

@@ -1,49 +1,67 @@
 """identity: who somebody is, and proof of it.
 
 Owns accounts, activation by letter (activation.py), contact addresses, one-time codes, log-in and sessions
-(log_in.py), and the signing keys. It alone can read where a person's mail goes.
+(log_in.py), business software (software.py) and its tokens (machines.py), and the signing keys. It alone can read
+where a person's mail goes.
 Never: stores a matricule or a code in clear, tells whether a matricule has an account, decides about records, or sends
 mail (notifications does, asking for the code by challenge id).
 """
 
 import os
-from collections.abc import Callable
 from typing import Any, cast
 
-from eventlet import tpool
-from eventlet.semaphore import Semaphore
 from nameko.timer import timer
 from sqlalchemy.orm import Session
 
 from services.audit.contract import traced
 from services.bus import Remote, emit, rpc, rpc_public, rpc_system
 from services.db import now, once, remember, rfc3339
-from services.identity import contract, rules, store, store_activation
+from services.identity import (
+    contract,
+    rules,
+    store,
+    store_account,
+    store_authenticators,
+    store_codes,
+    store_factors,
+    store_helpdesk,
+    store_letters,
+    store_machines,
+    store_notices,
+)
+from services.identity.account import AccountPage
 from services.identity.activation import Activations
-from services.identity.contract import AccountInvited, AlreadyActivated, ProfessionalUnknown, SubjectKind
+from services.identity.authenticators import Authenticators
+from services.identity.contract import ProfessionalUnknown, SubjectKind
 from services.identity.desk import person_facts
 from services.identity.first_key import make_key_when_due
+from services.identity.helpdesk import Helpdesk
+from services.identity.letter_requests import LetterRequests
 from services.identity.log_in import LogIns
+from services.identity.luxtrust import LuxTrust
+from services.identity.machines import Machines
+from services.identity.notices import Notices
+from services.identity.passkeys import Passkeys
 from services.identity.ports import codes
+from services.identity.ports.hashers import Hashers
 from services.identity.ports.hashing import Hashing
+from services.identity.recovery import Recovery
+from services.identity.sessions import Sessions
 from services.refusals import NotAllowed
 from services.tokens import Caller, Context
 
-_HASHERS = Semaphore(max(1, (os.cpu_count() or 2) - 1))  # one core stays free for everybody else
+_HASHERS = Hashers(max(1, (os.cpu_count() or 2) - 1))  # one core stays free for everybody else
 
 
-def _off_the_loop(work: Callable[..., Any], *args: Any) -> Any:
-    """Argon2 holds its thread for tens of milliseconds: in the event loop it would hold every request."""
-    with _HASHERS:
-        return tpool.execute(work, *args)
-
-
-class Identity(Activations, LogIns):
+class Identity(
+    Activations, LetterRequests, LogIns, Sessions, AccountPage, Recovery, Authenticators, LuxTrust, Passkeys, Helpdesk,
+    Machines, Notices,
+):  # fmt: skip
     """The nameko service; shapes and refusals are in contract.py."""
 
     name = contract.NAME
     directory = Remote("directory")
-    hashing = Hashing(_off_the_loop)
+    hashing = Hashing(_HASHERS)
 
     # --- invitations and letters --------------------------------------------------------------------------------------
 
@@ -80,24 +98,27 @@ class Identity(Activations, LogIns):
         with self.db.transaction(caller) as session:
             if answered := once(session, caller, "invite_agent", body):
                 return answered
-            agent_id = store_activation.put_agent(session, name, role, now())
+            agent_id = store_letters.put_agent(session, name, role, now())
             return remember(session, caller, "invite_agent", body, self._invite(session, caller, "agent", agent_id))
 
     @rpc_system("notifications")
-    def issue_activation_code(self, context: Context, *, letter_id: str, subject_kind: str, subject_id: str) -> Any:
+    def issue_activation_code(
+        self, context: Context, *, letter_id: str, subject_kind: str, subject_id: str, purpose: str = "activation"
+    ) -> Any:
         """The code to print on a letter; printing the letter again replaces its code.
 
+        purpose: `recovery` for the letter of somebody who has an account and lost the way into it.
         Only the letter first issued last can be used. Refuses: InvalidInput. [decisions.md, Identity on the bus]
         """
-        kind = rules.require_kind(subject_kind)
+        kind, purpose = rules.require_kind(subject_kind), rules.require_purpose(purpose)
         rules.require_id(letter_id, "/letter_id"), rules.require_id(subject_id, "/subject_id")
         code = codes.new_letter_code(kind)
         code_hash = self.hashing.hash(code)
         at = now()
         with self.db.transaction(context) as session:
-            if kind == "agent" and not store_activation.agent_exists(session, subject_id):
+            if kind == "agent" and not store_letters.agent_exists(session, subject_id):
                 raise rules.invalid("/subject_id", "unknown")
-            expires_at = store_activation.put_letter(session, letter_id, kind, subject_id, code_hash, at)
+            expires_at = store_letters.put_letter(session, letter_id, kind, subject_id, code_hash, at, purpose)
             emit(session, traced(context, "code.issued", at=at, object_id=letter_id, object_type="letter",
                                  **person_facts(kind, subject_id)))  # fmt: skip
         return {"code": rules.printed_letter_code(code), "expires_at": rfc3339(expires_at)}
@@ -108,7 +129,7 @@ class Identity(Activations, LogIns):
     def one_time_code(self, context: Context, *, challenge_id: str) -> Any:
         """The code to send, where, and in which language; the same again for a repeat, `spent` when it is over."""
         with self.db.transaction(context) as session:
-            live = store.live_challenge(session, challenge_id, now()) if rules.is_id(challenge_id) else None
+            live = store_codes.live_challenge(session, challenge_id, now()) if rules.is_id(challenge_id) else None
             if live is None:
                 return {"spent": True}
             challenge, contact = live
@@ -149,12 +170,15 @@ class Identity(Activations, LogIns):
         """Forgets codes, abandoned activations and throttles whose time is over."""
         with self.db.transaction() as session:
             store.sweep(session, now())
+            store_machines.sweep(session, now())
+            store_account.sweep_account(session, now())
+            store_authenticators.sweep(session, now())
+            store_notices.sweep_notices(session, now())
+            store_factors.sweep_factors(session, now())
+            store_helpdesk.sweep_requests(session, now())
 
     def _invite(self, session: Session, caller: Caller, kind: SubjectKind, subject_id: str) -> dict[str, Any]:
-        if store.capacity_is_active(session, kind, subject_id):
-            raise AlreadyActivated()
         at = now()
-        invitation_id = store_activation.add_invitation(session, kind, subject_id, caller.account_id, at)
-        emit(session, AccountInvited(invitation_id=invitation_id, subject_kind=kind, subject_id=subject_id))
+        invited = self._reissue(session, caller, kind, subject_id, "activation", at)
         emit(session, traced(caller, "account.invited", at=at, object_id=subject_id, object_type=kind))
-        return {"invitation_id": invitation_id}
+        return invited

@@ -1,16 +1,15 @@
-"""The queries of throttles, one-time codes, accounts, sessions and keys; the session comes first."""
+"""The queries of throttles, accounts and keys; the session comes first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from services.db import new_id
-from services.identity import rules
+from services.identity import rules, rules_recovery
 from services.identity import rules_throttles as throttles
 from services.identity.contract import SubjectKind
 from services.identity.models import (
@@ -22,7 +21,6 @@ from services.identity.models import (
     Contact,
     LogInSession,
     PrivateKey,
-    RefreshToken,
     TriesRow,
 )
 
@@ -76,62 +74,7 @@ def _write_tries(row: TriesRow, tries: throttles.Tries) -> None:
     )  # fmt: skip
 
 
-# --- one-time codes ---------------------------------------------------------------------------------------------------
-
-
-def add_challenge(
-    session: Session, purpose: str, contact_id: str, language: str, now: datetime,
-    *, account_id: str | None = None, activation_id: str | None = None,
-) -> Challenge:  # fmt: skip
-    """A one-time code to be sent."""
-    challenge = Challenge(
-        challenge_id=new_id(), purpose=purpose, contact_id=contact_id, account_id=account_id,
-        activation_id=activation_id, language=language, created_at=now,
-        expires_at=now + rules.ONE_TIME_CODE_LIFETIME, wrong_tries=0,
-    )  # fmt: skip
-    session.add(challenge)
-    session.flush()
-    return challenge
-
-
-def newest_challenge(session: Session, activation_id: str) -> Challenge | None:
-    """The code last sent in an activation."""
-    query = sa.select(Challenge).where(Challenge.activation_id == activation_id)
-    return session.scalars(query.order_by(Challenge.created_at.desc()).limit(1)).first()
-
-
-def challenge(session: Session, challenge_id: str, purpose: str) -> Challenge | None:
-    """A challenge of this purpose, dead or alive."""
-    found = session.get(Challenge, challenge_id)
-    return found if found is not None and found.purpose == purpose else None
-
-
-def _is_live(now: datetime) -> Any:
-    return sa.and_(
-        Challenge.used_at.is_(None), Challenge.expires_at > now, Challenge.wrong_tries < rules.ONE_TIME_CODE_TRIES
-    )
-
-
-def use_challenge(session: Session, challenge_id: str, now: datetime) -> bool:
-    """Uses up a code; true for exactly one of those who submit it, however many at once."""
-    statement = sa.update(Challenge).where(Challenge.challenge_id == challenge_id, _is_live(now)).values(used_at=now)
-    return session.scalar(statement.returning(Challenge.challenge_id)) is not None
-
-
-def count_wrong_code(session: Session, challenge_id: str, now: datetime) -> None:
-    """Counts a wrong code; from the fifth on the right one does not help any more."""
-    statement = sa.update(Challenge).where(Challenge.challenge_id == challenge_id, _is_live(now))
-    session.execute(statement.values(wrong_tries=Challenge.wrong_tries + 1))
-
-
-def live_challenge(session: Session, challenge_id: str, now: datetime) -> tuple[Challenge, Contact] | None:
-    """A challenge whose code can still be used, with the address it goes to."""
-    query = sa.select(Challenge, Contact).join(Contact, Contact.contact_id == Challenge.contact_id)
-    row = session.execute(query.where(Challenge.challenge_id == challenge_id, _is_live(now))).first()
-    return None if row is None else (row[0], row[1])
-
-
-# --- accounts and sessions --------------------------------------------------------------------------------------------
+# --- accounts ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -142,6 +85,9 @@ class AccountFacts:
     password_hash: str
     language: str
     held: list[rules.Held]
+    password_changed_at: datetime
+    mail_codes_from: datetime | None = None
+    locked_at: datetime | None = None
 
     def subject_of(self, kind: SubjectKind) -> str | None:
         """The patient's, professional's or agent's id behind this account."""
@@ -164,6 +110,61 @@ def account_of_subject(session: Session, kind: SubjectKind, subject_id: str) -> 
     return _facts(session, sa.select(Account).where(Account.account_id.in_(owner)))
 
 
+def account_to_enter(session: Session, account_id: str) -> Account:
+    """An account as it is now, held until the transaction ends.
+
+    Locking it and changing its password wait for a log-in that is under way, or it waits for them: no session opens
+    unseen by who ends them all.
+    """
+    query = sa.select(Account).where(Account.account_id == account_id).with_for_update(key_share=True)
+    return session.scalars(query.execution_options(populate_existing=True)).one()
+
+
+def held_capacity(session: Session, account_id: str, kind: SubjectKind) -> Capacity:
+    """A capacity that the account has, as it is now, held until the transaction ends: news of a licence wait."""
+    return session.get_one(Capacity, (account_id, kind), populate_existing=True, with_for_update=True)
+
+
+def accept_conditions(capacity: Capacity, version: str, language: str, now: datetime) -> bool:
+    """Keeps the conditions accepted for a capacity; true when it had accepted none before."""
+    first = capacity.conditions_version is None
+    capacity.conditions_version, capacity.conditions_language = version, language
+    capacity.conditions_accepted_at = now
+    return first
+
+
+def lift_mail_bar(account: Account, factors: str) -> None:
+    """After a reset by e-mail, a log-in with another factor than e-mail lets codes go by e-mail again."""
+    if rules_recovery.lifts_mail_bar(factors):
+        account.mail_codes_from = None
+
+
+def accepted_conditions(session: Session, account_id: str) -> dict[str, str | None]:
+    """Which version of the conditions each capacity of an account has accepted."""
+    query = sa.select(Capacity.kind, Capacity.conditions_version).where(Capacity.account_id == account_id)
+    return {row.kind: row.conditions_version for row in session.execute(query)}
+
+
+def note_licence_lost(session: Session, professional_id: str, at: datetime) -> None:
+    """Notes until when the word on a licence counts no more: a log-in that asked for it before does not come in."""
+    statement = sa.update(Capacity).where(Capacity.kind == "professional", Capacity.subject_id == professional_id)
+    session.execute(statement.values(licence_lost_at=sa.func.greatest(Capacity.licence_lost_at, at)))
+
+
+def lock_account(session: Session, account_id: str, cause: str, now: datetime) -> bool:
+    """Locks an account; false when it is locked already."""
+    statement = sa.update(Account).where(Account.account_id == account_id, Account.locked_at.is_(None))
+    return session.scalar(
+        statement.values(locked_at=now, lock_cause=cause).returning(Account.account_id)
+    ) is not None  # fmt: skip
+
+
+def unlock_account(session: Session, account_id: str) -> bool:
+    """Opens a locked account again; false when it is not locked."""
+    statement = sa.update(Account).where(Account.account_id == account_id, Account.locked_at.is_not(None))
+    return session.scalar(statement.values(locked_at=None, lock_cause=None).returning(Account.account_id)) is not None
+
+
 def _facts(session: Session, query: sa.Select[Account]) -> AccountFacts | None:
     found = session.scalars(query).first()
     rows = session.execute(
@@ -174,15 +175,10 @@ def _facts(session: Session, query: sa.Select[Account]) -> AccountFacts | None:
     if found is None:
         return None
     held = [rules.Held(cast(SubjectKind, row.kind), row.subject_id, row.role) for row in rows]
-    return AccountFacts(found.account_id, found.password_hash, found.language, held)
-
-
-def contact_for_codes(session: Session, account_id: str, kind: str) -> Contact | None:
-    """Where an account's one-time codes go: the address proved last."""
-    query = sa.select(Contact).where(
-        Contact.account_id == account_id, Contact.kind == kind, Contact.proved_at.is_not(None)
-    )
-    return session.scalars(query.order_by(Contact.proved_at.desc()).limit(1)).first()
+    return AccountFacts(
+        found.account_id, found.password_hash, found.language, held, found.password_changed_at, found.mail_codes_from,
+        found.locked_at,
+    )  # fmt: skip
 
 
 def proved_contacts(session: Session, account_id: str) -> Sequence[Contact]:
@@ -195,67 +191,6 @@ def capacity_is_active(session: Session, kind: SubjectKind, subject_id: str) -> 
     """Whether this person already has an account in this capacity."""
     query = sa.select(sa.literal(1)).where(Capacity.kind == kind, Capacity.subject_id == subject_id)
     return session.execute(query).first() is not None
-
-
-def open_session(
-    session: Session, account_id: str, held: rules.Held, establishment_id: str | None, stay_connected: bool,
-    now: datetime,
-) -> LogInSession:  # fmt: skip
-    """A new log-in session."""
-    opened = LogInSession(
-        session_id=new_id(), account_id=account_id, capacity=held.kind,
-        patient_id=held.subject_id if held.kind == "patient" else None,
-        professional_id=held.subject_id if held.kind == "professional" else None,
-        establishment_id=establishment_id, stay_connected=stay_connected, started_at=now,
-        expires_at=rules.session_expiry(now, stay_connected),
-    )  # fmt: skip
-    session.add(opened)
-    session.flush()
-    return opened
-
-
-def add_refresh_token(session: Session, log_in: LogInSession, token_hash: bytes, now: datetime) -> None:
-    """The next link of a session's chain."""
-    expires_at = rules.refresh_expiry(now, log_in.expires_at, log_in.stay_connected)
-    session.add(RefreshToken(token_hash=token_hash, session_id=log_in.session_id, issued_at=now, expires_at=expires_at))
-
-
-def session_of_refresh(session: Session, token_hash: bytes) -> tuple[LogInSession, bool] | None:
-    """The session a refresh token belongs to, and whether that token was used before."""
-    query = sa.select(LogInSession, RefreshToken.used_at).join(
-        RefreshToken, RefreshToken.session_id == LogInSession.session_id
-    )
-    row = session.execute(query.where(RefreshToken.token_hash == token_hash)).first()
-    return None if row is None else (row[0], row[1] is not None)
-
-
-def use_refresh(session: Session, token_hash: bytes, now: datetime) -> bool:
-    """Uses up a refresh token of a running session; true for exactly one of those who present it."""
-    running = sa.exists().where(
-        LogInSession.session_id == RefreshToken.session_id, LogInSession.ended_at.is_(None),
-        LogInSession.expires_at > now,
-    )  # fmt: skip
-    unused = sa.and_(RefreshToken.used_at.is_(None), RefreshToken.expires_at > now)
-    statement = (
-        sa.update(RefreshToken).where(RefreshToken.token_hash == token_hash, unused, running)
-        .values(used_at=now).returning(RefreshToken.token_hash)
-    )  # fmt: skip
-    return session.scalar(statement) is not None
-
-
-def was_used(session: Session, token_hash: bytes) -> bool:
-    """Whether this refresh token has been used up (by now)."""
-    used_at = sa.select(RefreshToken.used_at).where(RefreshToken.token_hash == token_hash)
-    return session.scalar(used_at) is not None
-
-
-def end_session(session: Session, session_id: str, cause: str, now: datetime) -> bool:
-    """Ends a session; false when it has ended before."""
-    statement = (
-        sa.update(LogInSession).where(LogInSession.session_id == session_id, LogInSession.ended_at.is_(None))
-        .values(ended_at=now, end_cause=cause).returning(LogInSession.session_id)
-    )  # fmt: skip
-    return session.scalar(statement) is not None
 
 
 # --- signing keys, sweeping -------------------------------------------------------------------------------------------

@@ -184,7 +184,7 @@ def test_everything_secret_is_readable_by_its_owner_only(stack: Stack) -> None:
     assert len(files) > len(processes.PROCESSES)
     for file in files:
         assert file.stat().st_mode & 0o077 == 0, file
-    for folder in (stack.layout.settings, stack.layout.logs, stack.layout.mail, stack.layout.letters):
+    for folder in (stack.layout.settings, stack.layout.logs, stack.layout.mail, stack.layout.letters, stack.layout.sms):
         assert folder.stat().st_mode & 0o077 == 0, folder
 
 

@@ -61,7 +61,7 @@ def test_a_catalogue_holds_no_code_that_is_not_in_the_table(locale: str) -> None
     catalogue = errors.catalogue(locale)
     assert set(catalogue["problems"]) == set(errors.STATUS)
     assert set(catalogue["messages"]) == set(errors.catalogue("fr")["messages"])
-    assert set(catalogue["help"]) == {"phone", "mail", "hours", "text"}
+    assert set(catalogue["help"]) == {"hours", "text", "topics"}
 
 
 def test_titles_follow_the_language(http: FlaskClient) -> None:

@@ -15,15 +15,12 @@ from services.identity import rules_throttles as throttles
 from services.identity.contract import (
     CONDITIONS_VERSION,
     LANGUAGES,
-    ActivationComplete,
-    ConditionsFirst,
-    ContactFirst,
     PasswordTooCommon,
     PasswordTooLong,
     PasswordTooShort,
 )
 from services.identity.ports.blocklist import common_passwords
-from services.refusals import InvalidInput, Refusal
+from services.refusals import InvalidInput
 from tests.builders import any_matricule
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -95,55 +92,7 @@ def test_a_letter_works_once_and_in_its_time() -> None:
     assert not rules.letter_is_usable(None, NOON, NOON)
 
 
-# --- steps ------------------------------------------------------------------------------------------------------------
-
-NEW = {"keeps_password": False, "keeps_contact": False}
-PERSON_WITH_ACCOUNT = {"keeps_password": True, "keeps_contact": True}
-STEPS = ("conditions", "contact", "contact_proof", "password")
-WAY = [  # progress, what is next, the steps allowed, what the others are refused with
-    (NEW, "conditions", {"conditions"}, ConditionsFirst),
-    (NEW | {"conditions_accepted": True}, "contact", {"conditions", "contact"}, ContactFirst),
-    (
-        NEW | {"conditions_accepted": True, "contact_added": True},
-        "contact_proof", {"conditions", "contact", "contact_proof"}, ContactFirst,
-    ),
-    (
-        NEW | {"conditions_accepted": True, "contact_added": True, "contact_proved": True},
-        "password", set(STEPS), Refusal,
-    ),
-    (
-        NEW | {"conditions_accepted": True, "contact_added": True, "contact_proved": True, "complete": True},
-        None, set(), ActivationComplete,
-    ),
-    (PERSON_WITH_ACCOUNT, "conditions", {"conditions"}, ConditionsFirst),
-    (PERSON_WITH_ACCOUNT | {"conditions_accepted": True}, None, {"conditions", "contact", "password"}, ContactFirst),
-    (
-        PERSON_WITH_ACCOUNT | {"keeps_contact": False, "conditions_accepted": True},
-        "contact", {"conditions", "contact"}, ContactFirst,
-    ),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("facts", "due", "allowed", "refusal"), WAY)
-def test_steps_are_taken_in_their_order(
-    facts: dict[str, bool], due: str | None, allowed: set[str], refusal: type[Refusal]
-) -> None:
-    progress = rules.Progress(**facts)
-    assert rules.next_step(progress) == due
-    for step in STEPS:
-        if step in allowed:
-            rules.require_step(progress, step)  # type: ignore[arg-type]
-        else:
-            with pytest.raises(refusal):
-                rules.require_step(progress, step)  # type: ignore[arg-type]
-
-
-def test_the_step_indicator_tells_open_sent_done_and_kept_apart() -> None:
-    assert rules.steps_of(rules.Progress(**NEW)) == {"conditions": "open", "contact": "open", "password": "open"}
-    sent = rules.steps_of(rules.Progress(**NEW, conditions_accepted=True, contact_added=True))
-    assert sent == {"conditions": "done", "contact": "code_sent", "password": "open"}
-    kept = rules.steps_of(rules.Progress(**PERSON_WITH_ACCOUNT, conditions_accepted=True, complete=True))
-    assert kept == {"conditions": "done", "contact": "kept", "password": "kept"}
+# --- conditions -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -183,6 +132,46 @@ def test_a_doubtful_address_is_refused_without_being_repeated(value: object) -> 
     with pytest.raises(InvalidInput) as refused:
         rules.require_contact("email", value)
     assert refused.value.detail["errors"] == [{"pointer": "/value", "message": "email_format"}]
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [("+352621123456", "+352621123456"), ("621 123 456", "+352621123456"), ("621.123-456", "+352621123456"),
+     ("00352 621 123 456", "+352621123456"), ("+33 6 12 34 56 78", "+33612345678"), ("+12345678", "+12345678")],
+)  # fmt: skip
+def test_a_mobile_number_is_kept_in_its_international_form(typed: str, kept: str) -> None:
+    assert rules.require_contact("mobile", typed) == kept
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", "+", "621", "0621123456", "33612345678", "27123456", "+0352621123456", "+1234567", "+1234567890123456",
+     "+352 621 12a 456", "+352621123456\r\nX", "++352621123456", "tel:+352621123456", "٦٢١١٢٣٤٥٦", None, 621123456,
+     "+3526" + " " * 60 + "21123456"],
+)  # fmt: skip
+def test_a_doubtful_number_is_refused_without_being_repeated(typed: object) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        rules.require_contact("mobile", typed)
+    assert refused.value.detail["errors"] == [{"pointer": "/value", "message": "mobile_format"}]
+
+
+def test_a_code_from_an_app_is_no_address() -> None:
+    with pytest.raises(InvalidInput):
+        rules.require_contact("totp", "jane@example.lu")
+
+
+def test_a_professional_types_eleven_or_thirteen_digits() -> None:
+    assert rules.normal_entry(KNOWN) == KNOWN and rules.normal_entry(f" {KNOWN[:8]} {KNOWN[8:11]} ") == KNOWN[:11]
+    for wrong in (KNOWN[:10], KNOWN[:12], KNOWN + "1", "", None, "1893120105a"):
+        with pytest.raises(InvalidInput):
+            rules.normal_entry(wrong)
+
+
+def test_a_letter_is_for_activation_or_recovery() -> None:
+    assert rules.require_purpose("recovery") == "recovery" and rules.require_purpose("activation") == "activation"
+    for wrong in ("", "opposition", None):
+        with pytest.raises(InvalidInput):
+            rules.require_purpose(wrong)
 
 
 def test_a_code_goes_by_no_channel_that_does_not_exist() -> None:
@@ -270,6 +259,14 @@ def test_a_password_nobody_guesses_first_is_accepted_whatever_it_is_made_of(pass
 def test_a_password_that_is_guessed_first_is_refused(password: str) -> None:
     with pytest.raises(PasswordTooCommon):
         passwords.require_password(passwords.normal_password(password), common_passwords())
+
+
+def test_the_shipped_lists_hold_the_three_thousand_first_guesses_that_fit_the_policy() -> None:
+    long_enough = [word for word in common_passwords() if len(word) >= passwords.PASSWORD_MINIMUM]
+    assert len(long_enough) >= 3000
+    for word in long_enough:
+        with pytest.raises(PasswordTooCommon):
+            passwords.require_password(word, common_passwords())
 
 
 def test_length_is_counted_in_characters_and_bounded_on_both_sides() -> None:

@@ -13,6 +13,7 @@ from services.db import new_id
 from services.documents.ports.blobs import Blobs
 from services.settings import Settings
 from tests.builders import House
+from tests.services.identity_house import Front, identity_house
 from tests.services.ward import Ward
 
 
@@ -38,3 +39,11 @@ def ward(care_house: House, bucket: Settings) -> Ward:
     made = Ward(care_house, bucket)
     made.sql("delete from outbox")
     return made
+
+
+@pytest.fixture(scope="module")
+def front(database: Callable[[str], str]) -> Iterator[Front]:
+    """A fresh house of identity and directory per file, seen from its front door."""
+    house = identity_house(database)
+    yield Front(house)
+    house.close()

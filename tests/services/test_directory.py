@@ -306,6 +306,7 @@ def test_one_person_may_be_patient_and_professional_under_one_matricule(house: H
     assert house.ask(
         "directory", "person_of_matricule", context(), process="identity", matricule=f"{number[:8]} {number[8:]}"
     ) == {
+        "matricule": number,
         "patient_id": patient_id,
         "professional_id": professional_id,
         "profession": "physician",
@@ -349,8 +350,49 @@ def test_a_former_matricule_still_finds_the_patient(house: House) -> None:
 def test_a_matricule_of_nobody_gives_nulls_and_no_refusal(house: House, typed: str) -> None:
     answer = house.ask("directory", "person_of_matricule", context(), process="identity", matricule=typed)
     assert answer == {
-        "patient_id": None, "professional_id": None, "profession": None, "licence": None, "establishment_ids": [],
+        "matricule": None, "patient_id": None, "professional_id": None, "profession": None, "licence": None,
+        "establishment_ids": [],
     }  # fmt: skip
+
+
+def test_eleven_digits_find_the_one_matricule_that_begins_with_them(house: House) -> None:
+    number = any_matricule()
+    patient_id = register_patient(house, matricule=number)
+    professional_id = register_professional(house, matricule=number)
+
+    def asked(typed: str) -> Any:
+        return house.ask("directory", "person_of_matricule", context(), process="identity", matricule=typed)
+
+    whole = asked(number[:11])
+    assert whole == asked(number)
+    assert (whole["matricule"], whole["patient_id"], whole["professional_id"]) == (number, patient_id, professional_id)
+    for shorter in (number[:10], number[:12], f"{number[:10]}%", f"{number[:10]}_"):
+        assert asked(shorter)["patient_id"] is None
+    twin = number[:11] + f"{(int(number[11:]) + 1) % 100:02d}"
+    with house.sessions["directory"].transaction() as session:
+        session.execute(sa.insert(Matricule).values(
+            matricule=twin, patient_id=register_patient(house), since=now(), until=now()))  # fmt: skip
+    assert asked(number[:11]) == asked(any_matricule()), "of two nobody is meant"
+    assert asked(number)["patient_id"] == patient_id
+
+
+def test_a_sheet_to_confirm_shows_a_person_and_no_matricule(house: House) -> None:
+    number, practice = any_matricule(), register_establishment(house)
+    patient_id = register_patient(house, matricule=number)
+    professional_id = register_professional(house, matricule=number, establishment_ids=[practice])
+
+    def asked(**ids: str | None) -> Any:
+        return house.ask("directory", "person_sheet", context(), process="identity", **ids)
+
+    patient, professional = asked(patient_id=patient_id), asked(patient_id=None, professional_id=professional_id)
+    assert {name for name, value in patient.items() if value is not None} >= {
+        "birth_name", "first_names", "birth_date", "sex"}  # fmt: skip
+    assert patient["family_name"] is patient["workplaces"] is professional["birth_date"] is None
+    assert professional["profession"] == "physician" and len(professional["workplaces"]) == 1
+    assert number not in str((patient, professional))
+    for nobody in ({"patient_id": new_id()}, {"patient_id": "x"}, {"professional_id": new_id()}, {}):
+        with pytest.raises(PersonNotFound):
+            asked(**nobody)
 
 
 def test_capacity_facts_tell_the_licence_of_a_professional_and_nothing_of_others(house: House) -> None:
@@ -374,6 +416,7 @@ def test_capacity_facts_tell_the_licence_of_a_professional_and_nothing_of_others
     [
         ("person_of_matricule", {"matricule": "1900010100564"}, "identity"),
         ("capacity_facts", {"professional_id": None}, "identity"),
+        ("person_sheet", {"patient_id": None}, "identity"),
         ("letter_address", {"patient_id": None}, "notifications"),
     ],
 )
@@ -387,7 +430,7 @@ def test_system_methods_answer_the_one_service_that_needs_them(
         try:
             house.ask("directory", method, context(), process=asking, **given)
         except PersonNotFound:
-            assert method == "letter_address"
+            assert method in ("letter_address", "person_sheet")
         return
     with pytest.raises(NotAllowed):
         house.ask("directory", method, context(), process=asking, **given)

@@ -94,6 +94,26 @@ def test_after_the_wait_a_right_code_opens_and_forgives_the_tries_of_that_record
     assert refusal_code(house.enter(doctor, record_id, WRONG)) == "presence_code_refused"
 
 
+def test_a_try_is_forgotten_when_it_counts_no_more_and_not_before(house: DossierHouse) -> None:
+    _, record_id = house.holder()
+    hasty, long_ago = house.professional(), house.professional()
+    for who in (*[hasty] * 6, long_ago):
+        house.enter(who, record_id, WRONG)
+    with house.sessions.transaction() as session:
+        old = models.PresenceTry.at - presence.COUNTED + timedelta(minutes=1)
+        mine = models.PresenceTry.professional_id == long_ago.professional_id
+        session.execute(sa.update(models.PresenceTry).where(mine).values(at=old))
+        older = models.PresenceTry.at - timedelta(minutes=2)
+    house.dossier.sweep()
+    assert len(house.rows(models.PresenceTry)) == 7
+    with house.sessions.transaction() as session:
+        session.execute(sa.update(models.PresenceTry).where(mine).values(at=older))
+    house.dossier.sweep()
+    assert {row.professional_id for row in house.rows(models.PresenceTry)} == {hasty.professional_id}
+    assert refusal_code(house.enter(hasty, record_id, WRONG)) == "too_many_tries"
+    assert len(house.traces("mandate.opened")) == 8, "what happened stays in the history"
+
+
 def test_an_unknown_record_slows_down_like_a_known_one(house: DossierHouse) -> None:
     doctor, unknown = house.professional(), new_id()
     answers = [house.enter(doctor, unknown, WRONG) for _ in range(6)]

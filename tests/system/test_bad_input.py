@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
+from http.client import HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from deploy.agency import any_matricule, newcomer, open_record
-from deploy.visitors import Visitor
+from deploy.visitors import Visitor, wait_for
 from services.db import new_id
 from services.tokens import ISSUER
 from tests.builders import pdf, png
@@ -241,6 +243,38 @@ def test_an_upload_larger_than_allowed_is_refused_before_it_is_read(village: Vil
         )
         wire.sendall(head.encode() + b"%PDF-1.4")
         assert b" 413 " in wire.recv(4096).split(b"\r\n")[0]
+
+
+NO_REQUEST = {
+    "no request line": b"what is this\r\n\r\n",
+    "a path with a blank": b"GET /api/v1/a secret HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a method of small letters": b"get / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a header without a name": b"GET / HTTP/1.1\r\nHost: x\r\n: secret\r\n\r\n",
+    "an address without end": b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a version unheard of": b"GET / HTTP/7.0\r\nHost: x\r\n\r\n",
+    "a coding unheard of": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: secret\r\n\r\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sent", NO_REQUEST.values(), ids=NO_REQUEST.keys())
+def test_what_is_no_request_at_all_meets_the_same_form_of_problem(village: Village, sent: bytes) -> None:
+    address = urlsplit(village.town.url)
+    with socket.create_connection((address.hostname or "", address.port or 80), timeout=10) as wire:
+        wire.sendall(sent)
+        answer = HTTPResponse(wire)
+        answer.begin()
+        text = answer.read()
+    assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
+    body = json.loads(text)
+    assert (body["type"], body["status"]) == ("urn:dsp:problem:bad_request", 400) and body["title"] and body["detail"]
+    assert body["request_id"] == answer.headers["X-Request-Id"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff" and b"secret" not in text
+    assert json.loads(wait_for(lambda: logged(village, body["request_id"]), "the line"))["code"] == "bad_request"
+
+
+def logged(village: Village, request_id: str) -> str | None:
+    """The gateway's line on a request, once it has come through the supervisor."""
+    return next((line for line in village.platform.log_lines("gateway") if request_id in line), None)
 
 
 def test_a_foreign_upload_is_unknown(village: Village, patient: Visitor) -> None:

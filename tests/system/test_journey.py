@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pika
+import psycopg2
 import pytest
 
 from deploy.agency import establishment
@@ -338,3 +339,49 @@ def test_every_open_of_a_document_leaves_exactly_one_trace(village: Village) -> 
     patient.ask("GET", f"/records/{patient.ids['record_id']}")
     entries = village.history(patient, lambda found: any(e["action"] == "record.read" for e in found))
     assert sorted(opens(entries)) == ["patient", "professional"]
+
+
+BEGINNINGS = {
+    "the last bytes, more than there are": {"Range": "bytes=-999999"},
+    "a later range of another version": {"Range": "bytes=5-", "If-Range": '"another"'},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("header", BEGINNINGS.values(), ids=BEGINNINGS.keys())
+def test_an_answer_that_begins_at_the_first_byte_opens_the_document_whatever_was_asked_for(
+    village: Village, header: dict[str, str]
+) -> None:
+    """A quarter of an hour after it was opened; to read on is the same opening even then."""
+    patient, doctor, body = village.patient(), village.professional("doctor a"), pdf("Encore une fois", 200_000)
+    village.mandate(doctor, patient)
+    path = f"/documents/{deposit(doctor, patient, body)}/content"
+    assert patient.raw("GET", path).content == body
+    opened_long_ago(village, patient)
+    assert patient.raw("GET", path, headers={"Range": "bytes=70000-"}).content == body[70000:]
+    patient.documents(patient.ids["record_id"])
+    actions = told(village, patient, "document.searched", 1)
+    assert actions.count("document.opened") == 1
+    assert patient.raw("GET", path, headers=header).content == body
+    told(village, patient, "document.opened", 2)
+
+
+def told(village: Village, who: Visitor, action: str, times: int) -> list[str]:
+    """What is in the access history once it tells an action that often."""
+
+    def actions(entries: list[dict[str, Any]]) -> list[str]:
+        return [entry["action"] for entry in entries]
+
+    return actions(village.history(who, lambda found: actions(found).count(action) == times))
+
+
+def opened_long_ago(village: Village, who: Visitor) -> None:
+    """Sixteen minutes pass since this patient's documents were opened, read on until now."""
+    url = village.platform.settings("documents").database_url.replace("+psycopg2", "")
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "update opens set opened_at = opened_at - interval '16 minutes' from versions join documents"
+            " on documents.document_id = versions.document_id"
+            " where opens.version_id = versions.version_id and documents.record_id = %s",
+            (who.ids["record_id"],),
+        )
+        assert cursor.rowcount == 1

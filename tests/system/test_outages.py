@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import requests
 
+from deploy.local import rabbitmq
+from deploy.rabbitmq.topology import VHOST
 from deploy.visitors import Stream, UnexpectedAnswer, Visitor, wait_for
 from tests.builders import pdf
 from tests.system.conftest import Village
@@ -221,7 +223,8 @@ def test_without_its_database_a_service_refuses_and_comes_back(village: Village,
 def test_two_replicas_share_the_work_and_one_may_die(village: Village, ward: tuple[Visitor, Visitor]) -> None:
     patient, doctor = ward
     village.platform.stack.scale("documents", 2)
-    village.platform.wait_ready()
+    # The platform is ready with one of them.
+    wait_for(lambda: replicas_at_work(village, "documents") == 2 or None, "the second replica")
     try:
         village.platform.kill("documents")
         for number in range(10):
@@ -229,6 +232,13 @@ def test_two_replicas_share_the_work_and_one_may_die(village: Village, ward: tup
     finally:
         village.platform.stack.scale("documents", 1)
         village.platform.wait_ready()
+
+
+def replicas_at_work(village: Village, service: str) -> int:
+    """How many processes take the questions for a service, as the broker sees it."""
+    listed = rabbitmq.control(village.platform.stack.layout, "list_queues", "-p", VHOST, "name", "consumers")
+    consumers = dict(line.split("\t") for line in listed.splitlines())
+    return int(consumers[f"rpc-{service}"])
 
 
 def test_down_and_up_again_finds_every_record_document_and_trace(

@@ -1,7 +1,7 @@
 """Argon2id for passwords and for the codes on letters; always one hash's worth of work per question.
 
-An Argon2 hash holds its thread for tens of milliseconds, so the service brings a `run` that takes it off the event
-loop and bounds how many work at a time.
+An Argon2 hash holds its core for tens of milliseconds, so the service brings a `run` that takes it elsewhere and bounds
+how many work at a time (hashers.py).
 """
 
 from collections.abc import Callable
@@ -16,16 +16,27 @@ _HASHER = PasswordHasher(time_cost=1, memory_cost=MEMORY_KIB, parallelism=1)
 
 
 @cache
-def _nobodys_hash() -> str:
+def nobodys_hash() -> str:
     """What a secret is compared with when there is nothing to compare it with."""
     return _HASHER.hash("nobody's secret")
 
 
-def _matches(secret_hash: str, secret: str) -> bool:
+def hashed(secret: str) -> str:
+    """The salted hash of a secret."""
+    return _HASHER.hash(_bytes(secret))
+
+
+def is_of_hash(secret_hash: str | None, secret: str) -> bool:
+    """Whether the secret is the hashed one; nobody's hash, where there is none, is nobody's."""
     try:
-        return _HASHER.verify(secret_hash, secret)
+        return _HASHER.verify(secret_hash or nobodys_hash(), _bytes(secret)) and secret_hash is not None
     except (Argon2Error, InvalidHash):
         return False
+
+
+def _bytes(secret: str) -> bytes:
+    """What JSON lets through and UTF-8 does not (half a surrogate pair) is a wrong secret, not an error."""
+    return secret.encode("utf-8", "surrogatepass")
 
 
 def directly(work: Callable[..., Any], *args: Any) -> Any:
@@ -41,9 +52,8 @@ class Hashing:
 
     def hash(self, secret: str) -> str:
         """The salted hash to store."""
-        return str(self._run(_HASHER.hash, secret))
+        return str(self._run(hashed, secret))
 
     def matches(self, secret_hash: str | None, secret: str) -> bool:
         """Whether the secret is the hashed one; without a hash the same work is done, and the answer is no."""
-        right = self._run(_matches, secret_hash or _nobodys_hash(), secret)
-        return bool(right) and secret_hash is not None
+        return bool(self._run(is_of_hash, secret_hash, secret))

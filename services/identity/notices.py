@@ -1,0 +1,35 @@
+"""What notifications asks to tell an account's owner something: addresses and facts, by the id of the notice."""
+
+from typing import Any
+
+from services.bus import rpc_system
+from services.db import now, rfc3339
+from services.identity import rules, store_account, store_notices
+from services.identity.desk import Desk
+from services.tokens import Context
+
+SPENT = {"spent": True}
+
+
+class Notices(Desk):
+    """The entrypoint of notices."""
+
+    @rpc_system("notifications")
+    def account_notice(self, context: Context, *, notice_id: str) -> Any:
+        """Whom to tell, in which language, and with which facts; `spent` when it is over or concerns nobody.
+
+        The token of a reset link follows from its id: a repeat gets the same, and it is stored nowhere.
+        """
+        at = now()
+        with self.db.transaction(context) as session:
+            notice = store_notices.notice(session, notice_id) if rules.is_id(notice_id) else None
+            if notice is None or not notice.recipients:
+                return SPENT
+            values = {"at": rfc3339(notice.created_at)}
+            if notice.occasion == "password_reset_requested":
+                reset_id = notice.object_id or ""
+                if not reset_id or store_account.live_reset(session, reset_id, at) is None:
+                    return SPENT
+                values["reset"] = f"{reset_id}.{self.key.reset_token(reset_id)}"
+            return {"occasion": notice.occasion, "language": notice.language, "recipients": notice.recipients,
+                    "values": values}  # fmt: skip

@@ -1,0 +1,145 @@
+"""The queries of log-in sessions and their chains of refresh tokens; the session of the database comes first."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from services.db import new_id
+from services.identity import rules
+from services.identity.models import LogInSession, RefreshToken
+from services.identity.models_machines import MachineToken
+from services.identity.store import NOBODY
+
+
+def open_session(
+    session: Session, account_id: str, held: rules.Held, establishment_id: str | None, stay_connected: bool,
+    now: datetime, *, factors: str, software: str | None = None, address: str | None = None,
+) -> LogInSession:  # fmt: skip
+    """A new log-in session; factors: with what the person logged in, see models.LogInSession."""
+    opened = LogInSession(
+        session_id=new_id(), account_id=account_id, capacity=held.kind,
+        patient_id=held.subject_id if held.kind == "patient" else None,
+        professional_id=held.subject_id if held.kind == "professional" else None,
+        establishment_id=establishment_id, stay_connected=stay_connected, factors=factors, software=software,
+        address=address, authenticated_at=now, last_used_at=now, started_at=now,
+        expires_at=rules.session_expiry(now, stay_connected),
+    )  # fmt: skip
+    session.add(opened)
+    session.flush()
+    return opened
+
+
+def add_refresh_token(session: Session, log_in: LogInSession, token_hash: bytes, now: datetime) -> None:
+    """The next link of a session's chain."""
+    expires_at = rules.refresh_expiry(now, log_in.expires_at, log_in.stay_connected)
+    session.add(RefreshToken(token_hash=token_hash, session_id=log_in.session_id, issued_at=now, expires_at=expires_at))
+
+
+def session_of_refresh(session: Session, token_hash: bytes) -> tuple[LogInSession, bool] | None:
+    """The session a refresh token belongs to, and whether that token was used before."""
+    query = sa.select(LogInSession, RefreshToken.used_at).join(
+        RefreshToken, RefreshToken.session_id == LogInSession.session_id
+    )
+    row = session.execute(query.where(RefreshToken.token_hash == token_hash)).first()
+    return None if row is None else (row[0], row[1] is not None)
+
+
+def use_refresh(session: Session, token_hash: bytes, now: datetime) -> bool:
+    """Uses up a refresh token of a running session; true for exactly one of those who present it."""
+    running = sa.exists().where(
+        LogInSession.session_id == RefreshToken.session_id, LogInSession.ended_at.is_(None),
+        LogInSession.expires_at > now,
+    )  # fmt: skip
+    unused = sa.and_(RefreshToken.used_at.is_(None), RefreshToken.expires_at > now)
+    statement = (
+        sa.update(RefreshToken).where(RefreshToken.token_hash == token_hash, unused, running)
+        .values(used_at=now).returning(RefreshToken.token_hash)
+    )  # fmt: skip
+    return session.scalar(statement) is not None
+
+
+def was_used(session: Session, token_hash: bytes) -> bool:
+    """Whether this refresh token has been used up (by now)."""
+    used_at = sa.select(RefreshToken.used_at).where(RefreshToken.token_hash == token_hash)
+    return session.scalar(used_at) is not None
+
+
+def end_session(session: Session, session_id: str, cause: str, now: datetime) -> bool:
+    """Ends a session; false when it has ended before."""
+    statement = (
+        sa.update(LogInSession).where(LogInSession.session_id == session_id, LogInSession.ended_at.is_(None))
+        .values(ended_at=now, end_cause=cause).returning(LogInSession.session_id)
+    )  # fmt: skip
+    return session.scalar(statement) is not None
+
+
+def end_sessions_of(
+    session: Session, account_id: str, cause: str, now: datetime, but: str | None = None
+) -> Sequence[str]:
+    """Ends every running session of an account in one statement, all but one; those it has ended."""
+    whose = sa.and_(LogInSession.account_id == account_id, LogInSession.session_id != (but or NOBODY))
+    return _end_where(session, whose, cause, now)
+
+
+def end_sessions_of_professional(
+    session: Session, professional_id: str, cause: str, until: datetime, now: datetime
+) -> Sequence[str]:
+    """Ends every running session, opened by then, in which somebody acts as this professional; those it has ended."""
+    whose = sa.and_(LogInSession.professional_id == professional_id, LogInSession.started_at <= until)
+    return _end_where(session, whose, cause, now)
+
+
+def revoke_tokens_of_professional(
+    session: Session, professional_id: str, until: datetime, now: datetime
+) -> Sequence[str]:
+    """Revokes every token, issued by then, with which software acts for this professional; their ids."""
+    statement = sa.update(MachineToken).where(
+        MachineToken.professional_id == professional_id, MachineToken.issued_at <= until,
+        MachineToken.revoked_at.is_(None), MachineToken.expires_at > now,
+    )  # fmt: skip
+    return session.scalars(statement.values(revoked_at=now).returning(MachineToken.token_id)).all()
+
+
+def _end_where(session: Session, whose: sa.ColumnElement[bool], cause: str, now: datetime) -> Sequence[str]:
+    statement = sa.update(LogInSession).where(whose, LogInSession.ended_at.is_(None))
+    return session.scalars(statement.values(ended_at=now, end_cause=cause).returning(LogInSession.session_id)).all()
+
+
+def authenticated_at(session: Session, session_id: str) -> datetime | None:
+    """When the owner of a running session last showed that it is them."""
+    query = sa.select(LogInSession.authenticated_at).where(
+        LogInSession.session_id == session_id, LogInSession.ended_at.is_(None)
+    )
+    return session.scalar(query)
+
+
+def renew_authentication(session: Session, session_id: str, now: datetime) -> bool:
+    """The owner has shown again that it is them; false when the session has ended meanwhile."""
+    statement = (
+        sa.update(LogInSession).where(LogInSession.session_id == session_id, LogInSession.ended_at.is_(None))
+        .values(authenticated_at=now).returning(LogInSession.session_id)
+    )  # fmt: skip
+    return session.scalar(statement) is not None
+
+
+def running_sessions(session: Session, account_id: str, now: datetime) -> Sequence[LogInSession]:
+    """The sessions of an account that neither ended nor expired, the last used first."""
+    query = sa.select(LogInSession).where(
+        LogInSession.account_id == account_id, LogInSession.ended_at.is_(None), LogInSession.expires_at > now
+    )
+    return session.scalars(query.order_by(LogInSession.last_used_at.desc(), LogInSession.session_id)).all()
+
+
+def is_running_session_of(session: Session, session_id: str, account_id: str) -> bool:
+    """Whether this is a session of this account that has not ended."""
+    query = sa.select(sa.literal(1)).where(
+        LogInSession.session_id == session_id, LogInSession.account_id == account_id, LogInSession.ended_at.is_(None)
+    )
+    return session.execute(query).first() is not None
+
+
+def note_use(session: Session, session_id: str, now: datetime) -> None:
+    """The session was used just now."""
+    session.execute(sa.update(LogInSession).where(LogInSession.session_id == session_id).values(last_used_at=now))

@@ -1,0 +1,87 @@
+"""From the first release's schema, with data, to today's: nobody is locked out by an upgrade."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from deploy.local import postgres
+from deploy.local.stack import Stack
+from services.db import migrate, new_id
+
+FIRST = "0001"
+
+
+@pytest.fixture
+def first_release(infra: Stack) -> Iterator[str]:
+    """A database of identity as the first release left it, without rows."""
+    name = "identity_of_the_first_release"
+    with postgres.connect(infra.layout).cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+        cursor.execute(f"CREATE DATABASE {name}")
+    url = infra.layout.database_url_of(name, "opendsp_admin", infra.layout.secrets["database_admin"])
+    migrate("identity", url, FIRST)
+    yield url
+
+
+def test_accounts_sessions_and_running_activations_of_the_first_release_live_on(first_release: str) -> None:
+    account, letter, activation, contact, patient, session = (new_id() for _ in range(6))
+    engine = sa.create_engine(first_release, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        for statement in (
+            f"insert into accounts values ('{account}', '\\x01', 'hash', 'pt', '2026-11-01T10:00:00Z')",
+            f"insert into capacities values ('{account}', 'patient', '{patient}', '2026-11', 'pt', now(), now())",
+            "insert into activation_letters (letter_id, subject_kind, subject_id, code_hash, issued_at, expires_at)"
+            f" values ('{letter}', 'professional', '{new_id()}', 'hash', now(), now())",
+            "insert into activations (activation_id, token_hash, letter_id, log_in_name, subject_kind, subject_id,"
+            " keeps_password, keeps_contact, started_at, expires_at) select"
+            f" '{activation}', '\\x02', letter_id, '\\x03', subject_kind, subject_id, false, false, now(), now()"
+            " from activation_letters",
+            "insert into contacts (contact_id, account_id, kind, value, individual, added_at, proved_at) values"
+            f" ('{contact}', '{account}', 'email', 'a@b.lu', false, now(), now())",
+            "insert into challenges (challenge_id, purpose, contact_id, language, created_at, expires_at)"
+            f" values ('{new_id()}', 'log_in', '{contact}', 'pt', now(), now())",
+            "insert into sessions (session_id, account_id, capacity, patient_id, stay_connected, "
+            f" started_at, expires_at) values ('{session}', '{account}', 'patient', '{patient}', false,"
+            " '2026-11-02T10:00:00Z', now())",
+        ):
+            connection.execute(sa.text(statement))
+    migrate("identity", first_release)
+    with engine.connect() as connection:
+        for query, expected in {
+            "select password_changed_at = created_at and locked_at is null from accounts": True,
+            "select flow from activations": "agent",
+            "select purpose from activation_letters": "activation",
+            "select channel || sent from challenges": "email1",
+            "select factors from sessions": "password email",
+            "select authenticated_at = started_at and last_used_at = started_at from sessions": True,
+        }.items():
+            assert connection.scalar(sa.text(query)) == expected, query
+
+
+def test_a_second_run_of_the_migrations_changes_nothing(first_release: str) -> None:
+    migrate("identity", first_release)
+    migrate("identity", first_release)
+    engine = sa.create_engine(first_release, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("select version_num from alembic_version")) == "0002"
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        "insert into contacts (contact_id, kind, value, added_at) values (gen_random_uuid(), 'email', 'x', now())",
+        "insert into contacts (contact_id, account_id, kind, value, added_at)"
+        " select gen_random_uuid(), account_id, 'fax', 'x', now() from accounts",
+        "update challenges set channel = 'totp'",
+        "update sessions set capacity = 'machine'",
+        "update activations set subject_id = null",
+    ],
+)
+def test_the_checks_of_the_models_hold_after_the_upgrade(first_release: str, forbidden: str) -> None:
+    test_accounts_sessions_and_running_activations_of_the_first_release_live_on(first_release)
+    engine = sa.create_engine(first_release, poolclass=sa.NullPool)
+    with pytest.raises(sa.exc.IntegrityError, match="ck_"), engine.begin() as connection:
+        connection.execute(sa.text(forbidden))
