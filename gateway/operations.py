@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import wraps
+from itertools import chain
 from typing import Any, ClassVar, cast
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from services.refusals import InvalidInput
 
 JSON = "application/json"
 BODY_LIMIT = 1024 * 1024
+DEEPEST = 64  # objects and lists in one another; real bodies have a handful
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
@@ -177,13 +179,19 @@ def _checked(schema: type[Shape], value: dict[str, Any], prefix: str) -> dict[st
     return result
 
 
-def _holds_nul(value: Any) -> bool:
+def _holds_nul(value: Any, left: int = DEEPEST) -> bool:
+    """Whether text that PostgreSQL and receivers of JSON do not know, NUL or a lone surrogate, is in it somewhere.
+
+    Refuses: invalid_json for what is nested deeper than anybody means it.
+    """
     if isinstance(value, str):
-        # PostgreSQL and JSON receivers know neither NUL nor lone surrogates
         return "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)
-    if isinstance(value, dict):
-        return any(_holds_nul(item) for item in value.values())
-    return isinstance(value, list) and any(_holds_nul(item) for item in value)
+    if not isinstance(value, dict | list):
+        return False
+    if not left:
+        raise refused("invalid_json")
+    parts = chain.from_iterable(value.items()) if isinstance(value, dict) else value
+    return any(_holds_nul(part, left - 1) for part in parts)
 
 
 def _pointers(messages: Any, at: str) -> list[dict[str, str]]:

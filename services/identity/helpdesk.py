@@ -109,14 +109,17 @@ class Helpdesk(HelpdeskRequests):
         person = {"patient_id": None, "professional_id": None}
         if caller.capacity == "agent":
             person = self.directory.person_of_matricule(caller.context.without_token(), matricule=digits)
-        at = now()
+        name, at = self.key.log_in_name(digits), now()
+        body = {"request_id": request_id, "name": name.hex(), "kind": kind, "paper": paper}
         with self.db.transaction(caller) as session:
+            if answered := once(session, caller, "check_identity", body):
+                return answered
             found = self._request_in_hand(session, caller, request_id, "identity_check", "identity.checked")
             if isinstance(found, Refusal):
                 return found
             if kind == "agent" and caller.role != "administrator":
                 return self._refused(session, caller, "identity.checked", NotAllowed(), **about(found))
-            agent_id = store_letters.agent_of_name(session, self.key.log_in_name(digits))
+            agent_id = store_letters.agent_of_name(session, name)
             subject_id = {**person, "agent_id": agent_id}[f"{kind}_id"]
             if subject_id is None:
                 return self._refused(session, caller, "identity.checked", PersonNotKnown(), **about(found))
@@ -126,7 +129,7 @@ class Helpdesk(HelpdeskRequests):
             found.checked_by, found.checked_at = caller.account_id, at
             emit(session, traced(caller, "identity.checked", at=at, object_id=subject_id, object_type=kind,
                                  purpose=paper))  # fmt: skip
-            return _line(found)
+            return remember(session, caller, "check_identity", body, _line(found))
 
     @rpc
     def send_letter(self, caller: Caller, *, request_id: str, purpose: str) -> Any:

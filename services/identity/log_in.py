@@ -121,7 +121,10 @@ class LogIns(Entry):
 
         def use_up(session: Session) -> bool:
             fresh = step is None or store_authenticators.use_step(session, *step)
-            return fresh and store_codes.use_challenge_for_log_in(session, challenge_id, now())
+            if not fresh or not store_codes.use_challenge_for_log_in(session, challenge_id, now()):
+                return False
+            store.give_back_tries(session, self._sending(account.account_id, context))
+            return True
 
         return self._enter(
             context, account, use_up, OneTimeCodeRefused(), f"password {challenge.channel}", capacity=capacity,
@@ -138,7 +141,7 @@ class LogIns(Entry):
         return {channel: held.get(channel) for channel in open_now}
 
     def _sending(self, account_id: str, context: Context) -> Throttle:
-        """Codes that are asked for, by account and address and, wider, by account alone."""
+        """Codes that are asked for and not entered, by account and address and, wider, by account alone."""
         return [(self.key.throttle_key("codes_sent", account_id, context.address or ""), throttles.PER_CODES_SENT),
                 (self.key.throttle_key("codes_sent", account_id), throttles.PER_CODES_OF_ACCOUNT)]  # fmt: skip
 

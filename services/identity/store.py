@@ -35,9 +35,7 @@ def take_tries(session: Session, keyed: Sequence[tuple[bytes, throttles.Limit]],
 
     A blocked key alone counts the try: whoever knocks on one account's door does not use up the address of others.
     """
-    keys = sorted(key for key, _ in keyed)  # one order for all, or two requests could wait for each other
-    session.execute(insert(TriesRow).values([{"key": key, "last_at": now} for key in keys]).on_conflict_do_nothing())
-    rows = {row.key: row for row in _locked_tries(session, keys)}
+    rows = _rows_to_take(session, [key for key, _ in keyed], now)
     taken = []
     for key, limit in keyed:
         row = rows[key]
@@ -53,13 +51,25 @@ def take_tries(session: Session, keyed: Sequence[tuple[bytes, throttles.Limit]],
 
 def give_back_tries(session: Session, keyed: Sequence[tuple[bytes, throttles.Limit]]) -> None:
     """The last try was right: the narrowest key is forgotten, the wider ones get it back."""
-    session.execute(sa.delete(TriesRow).where(TriesRow.key == keyed[0][0]))
-    limits = dict(keyed[1:])
-    for row in _locked_tries(session, sorted(limits)):
-        _write_tries(row, throttles.give_back(_tries(row), limits[row.key]))
+    narrowest, limits = keyed[0][0], dict(keyed[1:])
+    for row in _locked_tries(session, [narrowest, *limits]):
+        if row.key in limits:
+            _write_tries(row, throttles.give_back(_tries(row), limits[row.key]))
+    session.execute(sa.delete(TriesRow).where(TriesRow.key == narrowest))
+
+
+def _rows_to_take(session: Session, keys: Sequence[bytes], now: datetime) -> dict[bytes, TriesRow]:
+    """A row for each key, held: made where there is none, and again where it is given back in this very moment."""
+    made = insert(TriesRow).values([{"key": key, "last_at": now} for key in sorted(keys)]).on_conflict_do_nothing()
+    while True:
+        session.execute(made)
+        rows = {row.key: row for row in _locked_tries(session, keys)}
+        if len(rows) == len(set(keys)):
+            return rows
 
 
 def _locked_tries(session: Session, keys: Sequence[bytes]) -> Sequence[TriesRow]:
+    """In one order for all, or two requests could wait for each other."""
     query = sa.select(TriesRow).where(TriesRow.key.in_(keys)).order_by(TriesRow.key).with_for_update()
     return session.scalars(query.execution_options(populate_existing=True)).all()
 

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Flask, Response
@@ -84,6 +85,22 @@ def test_a_method_that_is_not_known_names_those_that_are(http: FlaskClient) -> N
 @pytest.mark.parametrize("data", [b"{", b"[]", b'"text"', b"null", b"", b"\xff", b"[" * 100_000])
 def test_a_body_that_is_no_json_object_is_a_bad_request(http: FlaskClient, data: bytes) -> None:
     problem(http.post("/api/v1/sessions", data=data, headers=BODY), 400, "invalid_json")
+
+
+@pytest.mark.parametrize(
+    ("response", "refusal"),
+    [
+        ('{"\\ud800": 1}', (422, "invalid_input")),
+        ('{"\\u0000": 1}', (422, "invalid_input")),
+        ('{"a": [{"b": "\\udfff"}]}', (422, "invalid_input")),
+        ("[" * 400 + "]" * 400, (400, "invalid_json")),
+    ],
+)
+def test_what_no_receiver_can_take_is_refused_however_deep_it_lies(
+    http: FlaskClient, response: str, refusal: tuple[int, str]
+) -> None:
+    data = f'{{"ceremony_id": "{uuid4()}", "credential": {{"response": {response}}}}}'
+    problem(http.post("/api/v1/sessions/passkey", data=data, headers=BODY), *refusal)
 
 
 def test_a_sender_that_leaves_in_the_middle_of_a_body_is_no_mistake_of_ours(http: FlaskClient) -> None:

@@ -470,6 +470,17 @@ def test_the_same_letter_asked_for_twice_under_one_key_is_printed_once(front: Fr
     assert asked == desk.agent.account_id
 
 
+def test_a_check_repeated_under_one_key_is_noted_once_and_is_no_other_check(front: Front) -> None:
+    desk = Desk(front, front.patient()).taken()
+    agent = replace(desk.agent, context=context(idempotency_key=new_id()))
+    check = {"matricule": desk.who.matricule, "kind": "patient", "paper": "identity_card"}
+    assert desk.act("check_identity", agent, **check) == desk.act("check_identity", agent, **check)
+    assert [outcome for outcome, *_ in desk.traces("identity.checked")] == ["allowed"]
+    for other in ({"paper": "passport"}, {"matricule": front.patient().matricule}):
+        refused(KeyReused, lambda other=other: desk.act("check_identity", agent, **(check | other)))  # type: ignore[misc]
+    assert (desk.row().subject_id, desk.row().check_method) == (desk.who.patient_id, "identity_card")
+
+
 # --- corrected contacts -----------------------------------------------------------------------------------------------
 
 

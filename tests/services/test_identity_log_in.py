@@ -96,6 +96,15 @@ def test_codes_are_not_mailed_without_end_to_who_knows_the_password(front: Front
     refused(TooManyTries, lambda: front.challenge(who))
 
 
+def test_who_enters_the_codes_logs_in_as_often_as_a_day_asks_for(front: Front) -> None:
+    who = front.member(front.patient())
+    for _ in range(12):
+        front.log_in(who)
+    for _ in range(10):
+        front.challenge(who)
+    refused(TooManyTries, lambda: front.challenge(who))
+
+
 @pytest.mark.parametrize("rivals", [100])
 def test_of_a_hundred_submissions_of_one_code_exactly_one_is_accepted(front: Front, rivals: int) -> None:
     who = front.member(front.patient())
