@@ -34,6 +34,7 @@ class Noted:
         self.sessions = Sessions(url)
         self.transactions: list[Transaction] = []
         self.connection = psycopg2.connect(url.replace("+psycopg2", ""))
+        self._prepared: set[str] = set()
         sa.event.listen(self.sessions.engine, "begin", self._begun)
         sa.event.listen(self.sessions.engine, "before_cursor_execute", self._executed)
 
@@ -44,10 +45,14 @@ class Noted:
         self.transactions[-1].append((statement, parameters))
 
     def again(self) -> None:
-        """Everything noted, once more."""
+        """Everything noted, once more; what a connection prepares, it prepares once, as in the service."""
         for transaction in self.transactions:
             with self.connection.cursor() as cursor:
                 for statement, parameters in transaction:
+                    if statement in self._prepared:
+                        continue
+                    if statement.startswith("prepare "):
+                        self._prepared.add(statement)
                     cursor.execute(statement, parameters)
                     if cursor.description is not None:
                         cursor.fetchall()
