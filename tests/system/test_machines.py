@@ -256,6 +256,7 @@ def test_a_licence_withdrawn_ends_the_professionals_sessions_and_the_software_in
     assert colleague.raw("POST", "/sessions/refresh", json=refresh).status_code == 401
     village.agent.ask("POST", path, json={"licence": "valid"})
     assert theirs.for_doctor()["access_token"], "given back, the software may act for them again"
+    colleague.log_in().ask("GET", "/professionals?q=mull")
 
 
 def ended(who: Visitor, path: str = "/professionals?q=mull") -> None:

@@ -27,7 +27,7 @@ from services.identity.models import TriesRow
 from services.identity.models_desk import PasswordReset
 from tests.system.conftest import Village
 
-PAIRS = 150
+PAIRS = 80
 CHANCE = 1e-4
 BOUND = sqrt(-log(CHANCE / 2) / 2) * sqrt(2 / PAIRS)
 
