@@ -52,24 +52,25 @@ def take_tries(session: Session, keyed: Sequence[tuple[bytes, throttles.Limit]],
 def give_back_tries(session: Session, keyed: Sequence[tuple[bytes, throttles.Limit]]) -> None:
     """The last try was right: the narrowest key is forgotten, the wider ones get it back."""
     narrowest, limits = keyed[0][0], dict(keyed[1:])
-    for row in _locked_tries(session, [narrowest, *limits]):
-        if row.key in limits:
+    for row in _rows_to_give_back(session, [narrowest, *limits]):
+        if row.key == narrowest:
+            session.delete(row)
+        else:
             _write_tries(row, throttles.give_back(_tries(row), limits[row.key]))
-    session.execute(sa.delete(TriesRow).where(TriesRow.key == narrowest))
+
+
+# Both hold the rows in one order, or two requests could wait for each other.
 
 
 def _rows_to_take(session: Session, keys: Sequence[bytes], now: datetime) -> dict[bytes, TriesRow]:
-    """A row for each key, held: made where there is none, and again where it is given back in this very moment."""
-    made = insert(TriesRow).values([{"key": key, "last_at": now} for key in sorted(keys)]).on_conflict_do_nothing()
-    while True:
-        session.execute(made)
-        rows = {row.key: row for row in _locked_tries(session, keys)}
-        if len(rows) == len(set(keys)):
-            return rows
+    """A row for each key, held; made where there is none, or none any more in this very moment."""
+    made = insert(TriesRow).values([{"key": key, "last_at": now} for key in sorted(keys)])
+    held = made.on_conflict_do_update(index_elements=[TriesRow.key], set_={"last_at": TriesRow.last_at})
+    rows = session.scalars(held.returning(TriesRow), execution_options={"populate_existing": True})
+    return {row.key: row for row in rows}
 
 
-def _locked_tries(session: Session, keys: Sequence[bytes]) -> Sequence[TriesRow]:
-    """In one order for all, or two requests could wait for each other."""
+def _rows_to_give_back(session: Session, keys: Sequence[bytes]) -> Sequence[TriesRow]:
     query = sa.select(TriesRow).where(TriesRow.key.in_(keys)).order_by(TriesRow.key).with_for_update()
     return session.scalars(query.execution_options(populate_existing=True)).all()
 

@@ -139,7 +139,7 @@ def test_every_wrong_member_is_named_by_pointer_code_and_words(http: FlaskClient
 
 def test_what_was_typed_is_never_repeated(http: FlaskClient) -> None:
     answer = http.post("/api/v1/sessions", json={"matricule": "not-a-matricule-4711", "password": 4711})
-    assert b"4711" not in answer.data
+    assert "4711" not in answer.text.replace(answer.headers["X-Request-Id"], "")  # where chance may write it
 
 
 @pytest.mark.parametrize("name", ["more", "\ud800", "a/b~\udfff", "x" * 100_000])

@@ -1,0 +1,44 @@
+"""The rows behind the throttles, when one person knocks many times at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from secrets import token_bytes
+
+import pytest
+import sqlalchemy as sa
+
+from services.db import now
+from services.identity import rules_throttles as throttles
+from services.identity import store
+from services.identity.models import TriesRow
+from tests.services.identity_house import Front, identity_house
+
+
+@pytest.fixture(scope="module")
+def front(database: Callable[[str], str]) -> Iterator[Front]:
+    house = identity_house(database)
+    yield Front(house)
+    house.close()
+
+
+@pytest.mark.parametrize("narrow_first", [True, False])
+def test_many_right_tries_at_one_moment_neither_wait_for_each_other_nor_lose_a_row(
+    front: Front, narrow_first: bool
+) -> None:
+    narrow, wide = sorted((token_bytes(32), token_bytes(32)), reverse=not narrow_first)
+    generous = throttles.Limit(free=10_000, forgotten_after=throttles.PER_ADDRESS.forgotten_after)
+    keyed = [(narrow, generous), (wide, generous)]
+
+    def knock(_: int) -> int | None:
+        with front.sessions.transaction() as session:
+            wait = store.take_tries(session, keyed, now())
+        with front.sessions.transaction() as session:
+            store.give_back_tries(session, keyed)
+        return wait
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(knock, range(300))) == [None] * 300
+    left = front.one(sa.select(TriesRow.checked).where(TriesRow.key == wide))
+    assert left == 0 and front.one(sa.select(TriesRow.checked).where(TriesRow.key == narrow)) is None
