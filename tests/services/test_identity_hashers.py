@@ -29,6 +29,19 @@ print(pool._places.take().process.pid, flush=True)
 time.sleep(60)
 """
 
+GREEN = """
+import eventlet
+eventlet.monkey_patch()
+from services.identity.ports import hashing
+from services.identity.ports.hashers import Hashers
+pool = Hashers(1)
+for _ in range(3):
+    pool(hashing.hashed, "x")
+    hasher = pool._places.take()
+    print(hasher.process.pid, flush=True)
+    pool._places.give(hasher)
+"""
+
 
 @pytest.fixture
 def pool() -> Iterator[Hashers]:
@@ -146,3 +159,12 @@ def test_a_process_ends_with_its_service_however_that_dies() -> None:
     service.kill()
     service.wait()
     assert gone(pid)
+
+
+def test_a_process_lives_on_from_question_to_question_in_a_service_of_greenlets() -> None:
+    told = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", GREEN], capture_output=True, text=True, check=True, timeout=60,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    pids = told.stdout.split()
+    assert len(pids) == 3 and len(set(pids)) == 1, "a hash that has to wait for a new process waits for its imports"

@@ -132,6 +132,8 @@ def main() -> None:
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     hashing.nobodys_hash()  # made before the first question, so that none costs two hashes
     with socket.socket(fileno=0) as asked, asked.makefile("rb") as lines:
+        # Made by eventlet, this end does not block: to wait for the next question would read like the end of them.
+        asked.setblocking(True)
         for line in lines:
             work, *args = json.loads(line)
             asked.sendall(json.dumps(_WORKS[work](*args)).encode() + b"\n")
