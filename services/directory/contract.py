@@ -31,6 +31,17 @@ ESTABLISHMENT_KINDS: tuple[str, ...] = ("practice", "hospital", "laboratory", "p
 LANGUAGES: tuple[str, ...] = ("fr", "lb", "pt", "en", "de")
 LICENCES: tuple[str, ...] = ("valid", "suspended", "withdrawn")
 SEXES: tuple[str, ...] = ("F", "M", "X")
+EVIDENCES: tuple[str, ...] = ("unknown", "declared", "identity_document", "civil_register", "provisional")
+"""What a birth date rests on [seed 002, Etat de la date de naissance]; `provisional`: an estimate, to be replaced."""
+
+MARITAL_STATUSES: tuple[str, ...] = ("single", "married", "partnership", "separated", "divorced", "widowed")
+ADDRESS_USES: tuple[str, ...] = ("home", "temporary", "postal")
+MATRICULE_CAUSES: tuple[str, ...] = ("correction", "adoption", "other")
+OPENING_CAUSES: tuple[str, ...] = ("affiliation", "voluntary_request")
+
+MATRICULE_SYSTEM: Final = "urn:oid:1.3.182.4.4"
+IDENTIFIER_SYSTEMS: tuple[str, ...] = ("urn:dsp:federator", "urn:dsp:regional", "urn:dsp:local")
+"""Numbers of a patient beside the matricule, which has the OID 1.3.182.4.4 [domain, Directories]."""
 
 NAMES_LIMIT: Final = 1000
 """The most ids of one kind a single `names` call resolves."""
@@ -78,7 +89,66 @@ class LicenceWithdrawn:
     at: str
 
 
-EVENTS: tuple[type, ...] = (PatientRegistered, ProfessionalUpdated, LicenceWithdrawn)
+@dataclass(frozen=True)
+class PatientMatriculeChanged:
+    """A patient has another matricule from now on; who needs it asks, by the id."""
+
+    type: ClassVar[str] = "patient_matricule_changed.v1"
+    subject: ClassVar[str | None] = "patient_id"
+
+    patient_id: str
+
+
+@dataclass(frozen=True)
+class PatientsMerged:
+    """Two patients were found to be one person: the survivor speaks for both, and both ids keep resolving."""
+
+    type: ClassVar[str] = "patients_merged.v1"
+    subject: ClassVar[str | None] = "survivor_id"
+
+    merge_id: str
+    survivor_id: str
+    merged_id: str
+    at: str
+
+
+@dataclass(frozen=True)
+class PatientsUnmerged:
+    """A merge was a mistake: the two patients are two again, each with what was theirs."""
+
+    type: ClassVar[str] = "patients_unmerged.v1"
+    subject: ClassVar[str | None] = "survivor_id"
+
+    merge_id: str
+    survivor_id: str
+    merged_id: str
+    at: str
+
+
+@dataclass(frozen=True)
+class RecordOpeningsDue:
+    """These patients are to have a record: newly affiliated, or at their own request [RGD 2; seed 002].
+
+    requested_at: RFC 3339, when the affiliation was told or the request received: the letter goes out within 7 days.
+    """
+
+    type: ClassVar[str] = "record_openings_due.v1"
+    subject: ClassVar[str | None] = None
+
+    cause: str
+    patient_ids: list[str]
+    requested_at: str
+
+
+EVENTS: tuple[type, ...] = (
+    PatientRegistered,
+    ProfessionalUpdated,
+    LicenceWithdrawn,
+    PatientMatriculeChanged,
+    PatientsMerged,
+    PatientsUnmerged,
+    RecordOpeningsDue,
+)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

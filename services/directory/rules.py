@@ -33,6 +33,15 @@ PROFESSION_WORDS: Final[dict[str, str]] = {
 }
 """What people type when they mean a profession, in the five languages of the portal."""
 
+ESTABLISHMENT_WORDS: Final[dict[str, str]] = {
+    "practice": "cabinet practice Praxis consultório",
+    "hospital": "hôpital clinique hospital Krankenhaus Klinik Spidol",
+    "laboratory": "laboratoire laboratory Labor laboratório",
+    "pharmacy": "pharmacie pharmacy Apotheke Apdikt farmácia",
+    "care_network": "réseau de soins aide et soins care network Pflegenetz Fleegenetz rede de cuidados",
+}
+"""What people type when they mean a kind of establishment."""
+
 _UNFOLDED = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
 _SEPARATORS = re.compile(r"[\s.\-/]+")
 
@@ -156,6 +165,11 @@ def searchable_text(family_name: str, first_name: str, profession: str, speciali
     """Returns the stored form of everything a professional is found by: names, specialities, profession."""
     words = " ".join([family_name, first_name, *specialities, PROFESSION_WORDS[profession]])
     return f" {fold(words)}"
+
+
+def searchable_establishment(name: str, kind: str) -> str:
+    """Returns the stored form of everything an establishment is found by: its name and its kind."""
+    return f" {fold(f'{name} {ESTABLISHMENT_WORDS[kind]}')}"
 
 
 def require_licence(licence: object) -> str:

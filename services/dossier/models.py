@@ -22,7 +22,10 @@ metadata = Model.metadata
 
 
 class Record(Model):
-    """One patient's shared care record; a patient has one that is not deleted. `since`: when it came into its state."""
+    """One patient's shared care record; a patient has one that is not deleted. `since`: when it came into its state.
+
+    `record_number` is what people quote; it opens nothing.
+    """
 
     __tablename__ = "records"
     __table_args__ = (
@@ -30,12 +33,14 @@ class Record(Model):
             "state in ('requested', 'open', 'open_by_lapse', 'active', 'closed', 'deleted')", name="ck_records_state"
         ),
         sa.Index("uq_records_patient", "patient_id", unique=True, postgresql_where=sa.text("state <> 'deleted'")),
+        sa.UniqueConstraint("record_number", name="uq_records_number"),
     )
 
     record_id: Mapped[str] = mapped_column(Id, primary_key=True)
     patient_id: Mapped[str] = mapped_column(Id)
     state: Mapped[str] = mapped_column(sa.Text)
     since: Mapped[dt.datetime] = mapped_column(Moment)
+    record_number: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(always=True))
 
 
 class StateChange(Model):

@@ -1,0 +1,58 @@
+"""Names and addresses by id, for who shows them or writes to people."""
+
+from services.bus import rpc, rpc_system
+from services.directory import (
+    contract,
+    rules,
+    store_establishments,
+    store_patients,
+    store_professionals,
+)
+from services.directory.desk import Desk
+from services.tokens import Caller, Context
+
+
+class Names(Desk):
+    """The entrypoints of names."""
+
+    @rpc(scope="any")
+    def names(
+        self,
+        caller: Caller,
+        *,
+        patient_ids: list[str] | None = None,
+        professional_ids: list[str] | None = None,
+        establishment_ids: list[str] | None = None,
+    ) -> contract.Names:
+        """The names to show for many ids, in one call and at most three statements; unknown ids are left out.
+
+        Refuses: InvalidInput (no list, more than 1000 ids of a kind).
+        """
+        patients = rules.require_ids("patient_ids", patient_ids or [])
+        professionals = rules.require_ids("professional_ids", professional_ids or [])
+        establishments = rules.require_ids("establishment_ids", establishment_ids or [])
+        with self.db.transaction(caller) as session:
+            return {
+                "patients": store_patients.patient_names(session, patients),
+                "professionals": store_professionals.professional_names(session, professionals),
+                "establishments": store_establishments.establishment_names(session, establishments),
+            }
+
+    @rpc_system("notifications")
+    def letter_address(
+        self, context: Context, *, patient_id: str | None = None, professional_id: str | None = None
+    ) -> contract.LetterAddress:
+        """Where a letter to this person goes, and in which language; never with a matricule.
+
+        A professional without an address of their own gets it at a workplace, by its name.
+        Refuses: PersonNotFound. [RGD 3]
+        """
+        with self.db.transaction() as session:
+            address = (
+                store_patients.letter_address_of_patient(session, rules.as_id(patient_id))
+                if patient_id is not None
+                else store_professionals.letter_address_of_professional(session, rules.as_id(professional_id))
+            )
+        if address is None:
+            raise contract.PersonNotFound()
+        return address
