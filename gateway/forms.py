@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from flask import request
 
-from gateway.errors import refused
+from gateway.operations import bounded_body
 from services.identity.contract import TokenRefused
 
 FORM = "application/x-www-form-urlencoded"
@@ -23,16 +23,7 @@ def read_form(known: tuple[str, ...]) -> dict[str, str]:
     Refuses: unsupported_media_type, body_too_large, upload_truncated; TokenRefused for what is no such form, and for
     a second way of client authentication.
     """
-    if request.mimetype != FORM:
-        raise refused("unsupported_media_type", allowed=[FORM])
-    if (request.content_length or 0) > LIMIT:
-        raise refused("body_too_large", max_size=LIMIT)
-    try:
-        raw = request.stream.read(LIMIT + 1)
-    except Exception:  # the server's own kinds: the sender left, crawled, or broke its chunks
-        raise refused("upload_truncated") from None
-    if len(raw) > LIMIT:
-        raise refused("body_too_large", max_size=LIMIT)
+    raw = bounded_body(FORM, LIMIT, broken="upload_truncated")
     try:
         pairs = parse_qsl(raw.decode("ascii"), errors="strict", max_num_fields=_FIELDS)
     except ValueError:

@@ -218,15 +218,26 @@ def _digest(body: Any) -> bytes:
     return sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 
+def _place(who: Caller | Context, key: str, digest: bytes) -> tuple[str, str]:
+    """Whose requests these are, and the key among them.
+
+    Strangers share one place, and two of them may choose the same key without knowing of each other. So a stranger's
+    key is held together with the digest of the body: another body under the same key is simply another request, and
+    an answer is repeated only to whoever asks the very same again.
+    """
+    return (who.acts_as, key) if isinstance(who, Caller) else ("public", f"{key} {digest.hex()}")
+
+
 def once(session: Session, who: Caller | Context, operation: str, body: Any) -> Any | None:
     """The answer already given to this Idempotency-Key, or None when the work is still to be done (and now claimed).
 
-    Refuses: RequestInFlight while another transaction holds the key, KeyReused when the body differs.
+    Refuses: RequestInFlight while another transaction holds the key, KeyReused when the body differs (a caller's; to
+    a stranger's key the body belongs).
     """
-    key = who.context.idempotency_key
-    if key is None:
+    if who.context.idempotency_key is None:
         return None
-    account = who.acts_as if isinstance(who, Caller) else "public"
+    digest = _digest(body)
+    account, key = _place(who, who.context.idempotency_key, digest)
     lock = int.from_bytes(sha256(f"{account}|{operation}|{key}".encode()).digest()[:8], "big", signed=True)
     if not session.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(lock))):
         raise RequestInFlight()
@@ -238,17 +249,17 @@ def once(session: Session, who: Caller | Context, operation: str, body: Any) -> 
     ).first()  # fmt: skip
     if row is None:
         return None
-    if bytes(row.digest) != _digest(body):
+    if bytes(row.digest) != digest:
         raise KeyReused()
     return row.response
 
 
 def remember(session: Session, who: Caller | Context, operation: str, body: Any, response: Any) -> Any:
     """Keeps the answer under the request's Idempotency-Key, in the change's own transaction; hands it back."""
-    key = who.context.idempotency_key
-    if key is not None:
-        account = who.acts_as if isinstance(who, Caller) else "public"
-        values = {"digest": _digest(body), "response": response, "created_at": now()}
+    if who.context.idempotency_key is not None:
+        digest = _digest(body)
+        account, key = _place(who, who.context.idempotency_key, digest)
+        values = {"digest": digest, "response": response, "created_at": now()}
         session.execute(
             insert(requests).values(account_id=account, operation=operation, key=key, **values)
             .on_conflict_do_update(index_elements=["account_id", "operation", "key"], set_=values)

@@ -95,6 +95,12 @@ class KeyReused(Refusal):
     code = "idempotency_key_reused"
 
 
+class ChangedMeanwhile(Refusal):
+    """What is to be changed is no longer what was read (If-Match): read it again, then decide."""
+
+    code = "changed_meanwhile"
+
+
 class Internal(Refusal):
     """Something of ours failed; the log knows what, the answer does not."""
 

@@ -1,5 +1,7 @@
 """The bare hash that log-ins are measured against: Argon2id verifications and nothing else, process by process.
 
+The same hash in the same circumstances as in the service: a process that keeps its memory from one to the next.
+
 Reads lines of seconds on stdin and answers each with the verifications per second of one process that did so long
 nothing else; as many of these run as a service's pool has places.
 """
@@ -16,6 +18,7 @@ from typing import Any
 
 from deploy.bench.ground import program
 from deploy.local.layout import Layout
+from services.identity.ports.hashers import KEEPS_MEMORY
 from services.identity.ports.hashing import Hashing
 
 SECRET = "quatre chevaux bleus"  # noqa: S105 (opens nothing)
@@ -26,7 +29,7 @@ def bare_hash(layout: Layout, processes: int) -> Iterator[BareHash]:
     """So many processes that hash when told to, gone with the block."""
     with ExitStack() as stack:
         crew = [
-            stack.enter_context(program(layout, ["-m", "deploy.bench.bare_hash"], {}, pipes=True))
+            stack.enter_context(program(layout, ["-m", "deploy.bench.bare_hash"], KEEPS_MEMORY, pipes=True))
             for _ in range(processes)
         ]
         yield BareHash(crew)

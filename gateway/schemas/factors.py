@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 from marshmallow import fields
 
 from gateway.operations import Shape
-from gateway.schemas.fields import Choice, Flag, Id, Listed, Moment, Part, Secret, Text
+from gateway.schemas.fields import Flag, Id, Listed, Moment, Part, Secret, Text
 from gateway.schemas.people import ID, OTHER_ID, TIME
-from services.identity.contract import CONDITIONS_VERSION, LANGUAGES, SUBJECT_KINDS
+from gateway.schemas.sessions import Entered
+from services.identity.contract import CONDITIONS_VERSION, DEVICE_NAME_MAXIMUM
 
 
 class Foreign(fields.Dict):
@@ -21,22 +22,6 @@ class Foreign(fields.Dict):
             error_messages={"required": "required", "null": "required", "invalid": "object"},
             **kwargs,
         )
-
-
-class ConditionsWithEntry(Shape):
-    """The general conditions in force, accepted with this log-in: where `conditions_due` asked for it."""
-
-    version = Text(maximum=32, required=True)
-    language = Choice(LANGUAGES, required=True)
-
-
-class _Entry(Shape):
-    """What is chosen when a session opens."""
-
-    capacity = Choice(SUBJECT_KINDS, "In which capacity; needed when the account has several.", allow_none=True)
-    establishment_id = Id("The workplace of a professional who has several.", allow_none=True)
-    stay_connected = Flag(load_default=False)
-    conditions = Part(ConditionsWithEntry, allow_none=True)
 
 
 # --- LuxTrust -------------------------------------------------------------------------------------------------------
@@ -62,7 +47,7 @@ class LuxTrustLogInBegun(LuxTrustJourney):
     example: ClassVar = {**LuxTrustJourney.example, "log_in_token": "s3Vb_9x…"}
 
 
-class LuxTrustFinish(_Entry):
+class LuxTrustFinish(Entered):
     log_in_token = Secret("As given when the log-in began.", maximum=512, required=True)
     example: ClassVar = {
         "log_in_token": "s3Vb_9x…",
@@ -107,11 +92,11 @@ class PasskeyOptions(Shape):
 class PasskeyMade(Shape):
     ceremony_id = Id(required=True)
     credential = Foreign("RegistrationResponseJSON.", required=True)
-    name = Text("What the owner calls the device.", maximum=64, required=True)
+    name = Text("What the owner calls the device.", maximum=DEVICE_NAME_MAXIMUM, required=True)
     example: ClassVar = {"ceremony_id": ID, "credential": _REGISTERED, "name": "Mon téléphone"}
 
 
-class PasskeyShown(_Entry):
+class PasskeyShown(Entered):
     ceremony_id = Id(required=True)
     credential = Foreign("AuthenticationResponseJSON.", required=True)
     example: ClassVar = {"ceremony_id": ID, "credential": _SIGNED, "capacity": "patient", "stay_connected": True}
@@ -140,5 +125,5 @@ class Devices(Shape):
 
 
 class DeviceRenamed(Shape):
-    name = Text("What the owner calls the device.", maximum=64, required=True)
+    name = Text("What the owner calls the device.", maximum=DEVICE_NAME_MAXIMUM, required=True)
     example: ClassVar = {"name": "Mon ancien téléphone"}

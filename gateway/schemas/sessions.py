@@ -171,7 +171,7 @@ class AuthenticatorNamed(Shape):
 
 
 class AuthenticatorBegun(Shape):
-    """The secret is shown this once; send the app's first code to /account/authenticators/{id}/proof."""
+    """The secret is shown here alone; send the app's first code to /account/authenticators/{id}/proof."""
 
     authenticator_id = Id()
     secret = Secret("Base 32, to be typed into the app.")

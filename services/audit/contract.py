@@ -19,7 +19,9 @@ TRACE_SOURCES: tuple[str, ...] = ("identity", "directory", "dossier", "documents
 """Every service traces; audit consumes its own readings of the log through its own exchange too."""
 
 SUBSCRIPTIONS: dict[tuple[str, str], str] = {
-    (source, "access_traced.v1"): "on_access_traced" for source in TRACE_SOURCES
+    **{(source, "access_traced.v1"): "on_access_traced" for source in TRACE_SOURCES},
+    ("dossier", "records_merged.v1"): "on_records_merged",
+    ("dossier", "records_unmerged.v1"): "on_records_unmerged",
 }
 
 ACTIONS: frozenset[str] = frozenset(
@@ -89,6 +91,7 @@ ACTIONS: frozenset[str] = frozenset(
         "patient.changed",
         "patient.merged",
         "patient.unmerged",
+        "merge.searched",
         "duplicate.searched",
         "duplicate.settled",
         "opening.requested",

@@ -16,14 +16,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from services.bus.inbox import EventHandler, Received, fresh_context, on
-from services.bus.outbox import Relay, emit
+from services.bus.outbox import Relay, emit, emit_all
 from services.bus.requests import Remote, Rpc, rpc, rpc_public, rpc_system
 from services.bus.start import Start
 from services.db import Database, ended_sessions, inbox, rfc3339, signing_keys
 from services.tokens import Context
 
-__all__ = ["EventHandler", "Received", "Remote", "Rpc", "Service", "emit", "fresh_context", "keep_ended_session",
-           "keep_signing_key", "on", "rpc", "rpc_public", "rpc_system"]  # fmt: skip
+__all__ = ["EventHandler", "Received", "Remote", "Rpc", "Service", "emit", "emit_all", "fresh_context",
+           "keep_ended_session", "keep_signing_key", "on", "rpc", "rpc_public", "rpc_system"]  # fmt: skip
 
 AUTHORITY = "identity"  # whose word counts on keys and sessions
 OPERATOR = "operator"

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,6 @@ import sqlalchemy as sa
 from eventlet.event import Event as Signal
 from nameko.exceptions import ContainerBeingKilled
 from nameko.extensions import Entrypoint, ProviderCollector, SharedExtension
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -30,6 +30,7 @@ BACKOFF_CAP = 60.0  # seconds between two tries
 INBOX_PREFETCH = 200
 INBOX_WORKERS = 2
 TOGETHER = 50  # events one transaction works where their handler allows it
+HEAD_START = timedelta(days=30)  # by which an urgent event goes before the others
 DONE_KEPT_DAYS = 7
 
 log = logging.getLogger(__name__)
@@ -120,14 +121,14 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
             while rows:
                 try:
                     with sessions_of(self.container).transaction() as session:
-                        session.execute(insert(inbox).on_conflict_do_nothing(), rows)
+                        session.execute(_KEEP, {name: [row[name] for row in rows] for name in rows[0]})
                     break
                 except Exception as broken:  # a dying thread would take the process along
                     log.warning("inbox waits", extra={"kind": type(broken).__name__})
                     eventlet.sleep(1)
             for message in kept:
                 settle(message, "ack")
-            for _ in range(INBOX_WORKERS):
+            for _ in rows[:INBOX_WORKERS]:  # no more of them than there is work: each looks into the table
                 if not self._due.full():
                     self._due.put(True)
 
@@ -145,8 +146,10 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
             text, event_id, kind, genuine = "{}", new_id(), "undecodable", False
         if cause is None and not genuine:
             return None
+        handler = self._handlers.get((source, kind))
+        due_at = now() - HEAD_START if handler is not None and handler.urgent else now()
         return {"event_id": event_id, "source": source, "type": kind, "envelope": text, "cause": cause,
-                "state": "parked" if cause else "due"}  # fmt: skip
+                "state": "parked" if cause else "due", "due_at": due_at}  # fmt: skip
 
     def _work(self) -> None:
         cleaned = 0.0
@@ -275,6 +278,12 @@ class Parked:
         self.receive = inbox_of.receive_parked
 
 
+# One word for the whole batch: an urgent event must not wait until each before it has made its own journey.
+_KEEP = sa.text(
+    "insert into inbox (event_id, source, type, envelope, cause, state, due_at) select told.* from"
+    " unnest(cast(:event_id as uuid[]), cast(:source as text[]), cast(:type as text[]), cast(:envelope as text[]),"
+    " cast(:cause as text[]), cast(:state as text[]), cast(:due_at as timestamptz[])) as told on conflict do nothing"
+)
 _DUE = (
     sa.select(inbox.c.event_id, inbox.c.source, inbox.c.type, inbox.c.envelope, inbox.c.attempts)
     .where(inbox.c.state == "due", inbox.c.due_at <= sa.bindparam("at"))
@@ -296,12 +305,17 @@ class EventHandler(Entrypoint):  # type: ignore[misc]
 
     together: many such events may share one transaction. For handlers alone that do nothing but write to their own
     database: what one does outside would be done again when another fails.
+    urgent: somebody waits for what this does, so it goes before all that nobody waits for, however much there is.
     """
 
     inbox = Inbox()
 
-    def __init__(self, sources: str | Sequence[str], contract: Any, *, together: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, sources: str | Sequence[str], contract: Any, *, together: bool = False, urgent: bool = False,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
         self.together = together
+        self.urgent = urgent
         self.sources = (sources,) if isinstance(sources, str) else tuple(sources)
         self.contract = contract
         self.event_type = contract if isinstance(contract, str) else contract.type

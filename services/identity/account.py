@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.audit.contract import traced
 from services.bus import emit, rpc
-from services.db import now, rfc3339
+from services.db import now, once, remember, rfc3339
 from services.identity import rules, rules_sessions, store, store_account, store_codes
 from services.identity import rules_passwords as passwords
 from services.identity import rules_throttles as throttles
@@ -61,8 +61,12 @@ class AccountPage(Desk):
         [seed 002, Mon compte; domain.md, Accounts]
         """
         value, at = rules.require_contact(kind, value), now()
+        body = {"kind": kind, "value": value}
         with self.db.transaction(caller) as session:
-            self._require_fresh(session, caller, at)
+            if answered := once(session, caller, "add_account_contact", body):
+                return answered
+            if stale := self._not_fresh(session, caller, "contact.added", at):
+                return stale
             account = self._own(session, caller)
             if store_account.holds_contact(session, account.account_id, kind, value):
                 raise rules.invalid("/value", "already_proved")
@@ -70,7 +74,7 @@ class AccountPage(Desk):
                 return self._refused(session, caller, "contact.added", TooManyTries(retry_after=wait))
             contact = store_account.add_contact(session, account.account_id, kind, value, at)
             challenge = store_account.add_contact_challenge(session, contact, caller.session_id, account.language, at)
-            return self._sent(session, challenge)
+            return remember(session, caller, "add_account_contact", body, self._sent(session, caller, challenge, at))
 
     @rpc
     def resend_account_code(self, caller: Caller, *, challenge_id: str) -> Any:
@@ -88,7 +92,7 @@ class AccountPage(Desk):
                 wait = rules_sessions.seconds_until(challenge.expires_at, at)
             if wait is not None:
                 return self._refused(session, caller, "contact.added", TooManyTries(retry_after=wait))
-            return self._sent(session, challenge)
+            return self._sent(session, caller, challenge, at)
 
     @rpc
     def prove_account_contact(self, caller: Caller, *, challenge_id: str, code: str) -> Any:
@@ -124,7 +128,8 @@ class AccountPage(Desk):
         """
         at = now()
         with self.db.transaction(caller) as session:
-            self._require_fresh(session, caller, at)
+            if stale := self._not_fresh(session, caller, "contact.removed", at):
+                return stale
             account = store_account.locked_account(session, caller.account_id)
             proved = store.proved_contacts(session, caller.account_id)
             gone = next((one for one in proved if one.contact_id == contact_id), None)
@@ -186,8 +191,10 @@ class AccountPage(Desk):
         key = self.key.throttle_key("account_codes", caller.account_id)
         return store.take_tries(session, [(key, throttles.PER_CODES_SENT)], at)
 
-    def _sent(self, session: Session, challenge: Any) -> dict[str, Any]:
+    def _sent(self, session: Session, caller: Caller, challenge: Any, at: datetime) -> dict[str, Any]:
         emit(session, OneTimeCodeRequested(challenge_id=challenge.challenge_id, purpose=challenge.purpose))
+        emit(session, traced(caller, "account.change_begun", at=at, purpose="contact", object_id=challenge.contact_id,
+                             object_type="contact"))  # fmt: skip
         return {"challenge_id": challenge.challenge_id, "expires_at": rfc3339(challenge.expires_at)}
 
     def _prove(self, session: Session, caller: Caller, challenge: Any, at: datetime) -> bool:

@@ -4,27 +4,28 @@ Every refusal that follows a guess is returned, not raised: its try and its trac
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from services.audit.contract import traced
 from services.bus import emit, rpc_public
-from services.db import now, rfc3339
-from services.identity import contract, rules, store, store_account, store_activation, store_codes, store_letters
+from services.db import now, once, remember, rfc3339
+from services.identity import rules, store, store_activation, store_codes, store_letters
 from services.identity import rules_activation as steps
 from services.identity import rules_passwords as passwords
 from services.identity import rules_throttles as throttles
+from services.identity.completion import Completion, about
 from services.identity.contract import (
     ActivationComplete,
     ActivationNotFound,
     ActivationRefused,
     ContactTaken,
-    LuxTrustTaken,
     OneTimeCodeRefused,
     OneTimeCodeRequested,
+    StepOutOfOrder,
 )
-from services.identity.desk import Desk, person_facts
+from services.identity.desk import person_facts
 from services.identity.models import Activation, ActivationLetter
 from services.identity.ports import codes
 from services.identity.ports.blocklist import common_passwords
@@ -32,7 +33,7 @@ from services.refusals import Refusal, TooManyTries
 from services.tokens import Context
 
 
-class Activations(Desk):
+class Activations(Completion):
     """The entrypoints of activation; their order is the table in rules_activation.py."""
 
     @rpc_public
@@ -53,7 +54,7 @@ class Activations(Desk):
         def begin(session: Session, letter: ActivationLetter, name: bytes) -> Any:
             chosen, at = steps.flow_of(letter.subject_kind, letter.purpose, flow), now()
             activation = store_activation.start_activation(session, letter, chosen, name, codes.token_hash(token), at)
-            return self._after_step(session, context, activation, activation_token=token)
+            return self._after_step(session, context, activation, "begun", activation_token=token)
 
         return self._shown_letter(context, digits, activation_code, steps.begins_activation, begin)
 
@@ -71,13 +72,17 @@ class Activations(Desk):
                 return self._refused(session, context, "account.activated", TooManyTries(retry_after=wait))
             activation = store_activation.start_activation_of_professional(session, codes.token_hash(token), at)
             store_activation.keep_conditions(activation, version, language, at)
-            return self._after_step(session, context, activation, activation_token=token)
+            return self._after_step(session, context, activation, "begun", activation_token=token)
 
     @rpc_public
     def activation_state(self, context: Context, *, activation_id: str, activation_token: str) -> Any:
         """How far the activation is. Refuses: ActivationNotFound."""
         with self.db.transaction(context) as session:
-            return self._state(session, self._activation(session, activation_id, activation_token))
+            activation = self._activation(session, context, activation_id, activation_token)
+            if isinstance(activation, Refusal):
+                return activation
+            emit(session, traced(context, "account.read", at=now(), purpose="steps", **about(activation)))
+            return self._state(session, activation)
 
     @rpc_public
     def accept_conditions(
@@ -90,9 +95,11 @@ class Activations(Desk):
         """
         rules.require_conditions(version, language)
         with self.db.transaction(context) as session:
-            activation = self._activation(session, activation_id, activation_token, "conditions")
+            activation = self._activation(session, context, activation_id, activation_token, "conditions")
+            if isinstance(activation, Refusal):
+                return activation
             store_activation.keep_conditions(activation, version, language, now())
-            return self._after_step(session, context, activation)
+            return self._after_step(session, context, activation, "conditions")
 
     @rpc_public
     def enter_letter_code(
@@ -105,12 +112,16 @@ class Activations(Desk):
         """
         digits = rules.normal_entry(matricule)
         with self.db.transaction(context) as session:
-            self._activation(session, activation_id, activation_token, "code")
+            found = self._activation(session, context, activation_id, activation_token, "code")
+            if isinstance(found, Refusal):
+                return found
 
         def bind(session: Session, letter: ActivationLetter, name: bytes) -> Any:
-            activation = self._activation(session, activation_id, activation_token, "code")
+            activation = self._activation(session, context, activation_id, activation_token, "code")
+            if isinstance(activation, Refusal):
+                return activation
             store_activation.bind_letter(session, activation, letter, name)
-            return self._after_step(session, context, activation)
+            return self._after_step(session, context, activation, "code")
 
         return self._shown_letter(context, digits, activation_code, steps.continues_activation, bind)
 
@@ -121,14 +132,15 @@ class Activations(Desk):
         Refuses: ActivationNotFound, ActivationComplete, StepOutOfOrder. [seed 003, step 3; domain.md, Accounts]
         """
         with self.db.transaction(context) as session:
-            activation = self._activation(session, activation_id, activation_token, "personal_data")
-            person = person_facts(activation.subject_kind, activation.subject_id or "")
+            activation = self._activation(session, context, activation_id, activation_token, "personal_data")
+            if isinstance(activation, Refusal):
+                return activation
+            person, facts = person_facts(activation.subject_kind, activation.subject_id or ""), about(activation)
         sheet = self.directory.person_sheet(
             context.without_token(), patient_id=person.get("patient_id"), professional_id=person.get("professional_id")
         )
         with self.db.transaction(context) as session:
-            emit(session, traced(context, "account.read", at=now(), object_id=activation_id, object_type="activation",
-                                 **person))  # fmt: skip
+            emit(session, traced(context, "account.read", at=now(), purpose="personal_data", **facts))
         return {"subject_kind": activation.subject_kind, **sheet}
 
     @rpc_public
@@ -138,21 +150,35 @@ class Activations(Desk):
     ) -> Any:  # fmt: skip
         """Confirms the personal data; wrong ones open a case at the helpdesk and leave the step open.
 
+        The case's tracking token is not kept with the answer: a repeat under the same Idempotency-Key makes it anew.
         Refuses: ActivationNotFound, ActivationComplete, StepOutOfOrder, InvalidInput (message, reply address),
         ContactTaken, LuxTrustTaken. [seed 003, step 3; domain.md, Accounts]
         """
+        body = {"activation_id": activation_id, "correct": correct, "message": message, "reply_kind": reply_kind,
+                "reply_value": reply_value}  # fmt: skip
         with self.db.transaction(context) as session:
-            activation = self._activation(session, activation_id, activation_token, "personal_data")
+            activation = self._activation(session, context, activation_id, activation_token)
+            if isinstance(activation, Refusal):
+                return activation  # before the key is looked at: an answer is for whoever has the token
+            if answered := once(session, context, "confirm_person", body):
+                return self._with_tracking(answered)
+            if refusal := self._out_of_turn(session, context, activation, "personal_data"):
+                return refusal
             if correct is True:
                 store_activation.confirm_person(activation, now())
-                return self._after_step(session, context, activation, helpdesk=None)
+                answer = self._after_step(session, context, activation, "personal_data", helpdesk=None)
+                if isinstance(answer, Refusal):
+                    return answer
+                return remember(session, context, "confirm_person", body, answer)
             language = steps.language_of(activation.conditions_language or context.locale)
             opened = self._open_request(
                 session, context, topic="personal_data", language=language, name=None,
                 reply_kind=reply_kind, reply_value=reply_value, message=message, activation=activation,
             )  # fmt: skip
             store_activation.doubt_person(activation)
-            return {**self._state(session, activation), "helpdesk": opened}
+            known = {"request_id": opened["request_id"], "reference": opened["reference"]}
+            answer = {**self._state(session, activation), "helpdesk": known}
+            return self._with_tracking(remember(session, context, "confirm_person", body, answer))
 
     @rpc_public
     def add_contact(self, context: Context, *, activation_id: str, activation_token: str, kind: str, value: str) -> Any:
@@ -164,7 +190,9 @@ class Activations(Desk):
         value = rules.require_contact(kind, value)
         at = now()
         with self.db.transaction(context) as session:
-            activation = self._activation(session, activation_id, activation_token, "contact")
+            activation = self._activation(session, context, activation_id, activation_token, "contact")
+            if isinstance(activation, Refusal):
+                return activation
             if refusal := self._sending_refused(session, context, activation):
                 return refusal
             contact = store_activation.replace_contact(session, activation, kind, value, at)
@@ -177,7 +205,9 @@ class Activations(Desk):
         Refuses: ActivationNotFound, ActivationComplete, StepOutOfOrder, TooManyTries. [seed 003, step 4]
         """
         with self.db.transaction(context) as session:
-            activation = self._activation(session, activation_id, activation_token, "contact_proof")
+            activation = self._activation(session, context, activation_id, activation_token, "contact_proof")
+            if isinstance(activation, Refusal):
+                return activation
             if refusal := self._sending_refused(session, context, activation):
                 return refusal
             contact = store_activation.contact_of(session, activation)
@@ -193,7 +223,9 @@ class Activations(Desk):
         """
         at = now()
         with self.db.transaction(context) as session:
-            activation = self._activation(session, activation_id, activation_token, "contact_proof")
+            activation = self._activation(session, context, activation_id, activation_token, "contact_proof")
+            if isinstance(activation, Refusal):
+                return activation
             person = person_facts(activation.subject_kind, activation.subject_id or "")
             challenge = store_codes.newest_challenge(session, activation.activation_id)
             if challenge is None or challenge.contact_id is None:
@@ -206,7 +238,7 @@ class Activations(Desk):
             if not store_activation.prove_contact(session, activation, challenge.contact_id, at):
                 store_activation.drop_contacts(session, activation)
                 return self._refused(session, context, "account.activated", ContactTaken(), **person)
-            return self._after_step(session, context, activation)
+            return self._after_step(session, context, activation, "contact")
 
     @rpc_public
     def set_password(self, context: Context, *, activation_id: str, activation_token: str, password: str) -> Any:
@@ -217,15 +249,19 @@ class Activations(Desk):
         """
         password = passwords.normal_password(password)
         with self.db.transaction(context) as session:
-            activation = self._activation(session, activation_id, activation_token, "password")
+            activation = self._activation(session, context, activation_id, activation_token, "password")
+            if isinstance(activation, Refusal):
+                return activation
             name = activation.log_in_name
         own = [digits for digits in passwords.matricules_within(password) if self.key.log_in_name(digits) == name]
         passwords.require_password(password, common_passwords(), own)
         password_hash = self.hashing.hash(password)
         with self.db.transaction(context) as session:
-            activation = self._activation(session, activation_id, activation_token, "password")
+            activation = self._activation(session, context, activation_id, activation_token, "password")
+            if isinstance(activation, Refusal):
+                return activation
             store_activation.keep_password(activation, password_hash)
-            return self._after_step(session, context, activation)
+            return self._after_step(session, context, activation, "password")
 
     # --- the steps behind several of the above ------------------------------------------------------------------------
 
@@ -259,27 +295,28 @@ class Activations(Desk):
             return use(session, letter, name)
 
     def _activation(
-        self, session: Session, activation_id: str, token: str, step: steps.Next | None = None
-    ) -> Activation:
-        """The activation with this id and token, locked, ready for the step.
+        self, session: Session, context: Context, activation_id: str, token: str, step: steps.Next | None = None
+    ) -> Activation | Refusal:
+        """The activation with this id and token, locked, ready for the step; or the refusal, traced.
 
-        Refuses: ActivationNotFound, ActivationComplete, StepOutOfOrder.
+        Refuses: ActivationNotFound (its trace names nothing: who asks has shown nothing), ActivationComplete,
+        StepOutOfOrder.
         """
         found = store_activation.locked_activation(session, activation_id) if rules.is_id(activation_id) else None
         if found is None or not codes.same_token(found.token_hash, token) or found.expires_at <= now():
-            raise ActivationNotFound()
-        if step is not None:
-            steps.require_step(store_activation.progress_of(session, found), step)
-        return found
+            return self._refused(session, context, "account.activated", ActivationNotFound())
+        refusal = self._out_of_turn(session, context, found, step) if step is not None else None
+        return refusal or found
 
-    def _state(self, session: Session, activation: Activation) -> dict[str, Any]:
-        progress = store_activation.progress_of(session, activation)
-        return {
-            "activation_id": activation.activation_id, "flow": activation.flow,
-            "subject_kind": activation.subject_kind, "conditions_version": contract.CONDITIONS_VERSION,
-            "steps": steps.steps_of(progress), "next": steps.next_step(progress), "complete": progress.complete,
-            "expires_at": rfc3339(activation.expires_at),
-        }  # fmt: skip
+    def _out_of_turn(
+        self, session: Session, context: Context, activation: Activation, step: steps.Next
+    ) -> Refusal | None:
+        """The refusal of a step that may not be taken now, traced."""
+        try:
+            steps.require_step(store_activation.progress_of(session, activation), step)
+        except (ActivationComplete, StepOutOfOrder) as refusal:
+            return self._refused(session, context, "account.activated", refusal, **about(activation))
+        return None
 
     def _sending_refused(self, session: Session, context: Context, activation: Activation) -> Refusal | None:
         """Counts one more code to be sent: by person, not by activation, or starting anew would send without end."""
@@ -299,65 +336,11 @@ class Activations(Desk):
             session, "contact", contact_id, language, now(), activation_id=activation.activation_id
         )
         emit(session, OneTimeCodeRequested(challenge_id=challenge.challenge_id, purpose="contact"))
+        emit(session, traced(context, "activation.step", at=now(), purpose="contact_code", **about(activation)))
         return {**self._state(session, activation), "challenge_id": challenge.challenge_id,
                 "code_expires_at": rfc3339(challenge.expires_at)}  # fmt: skip
 
-    def _after_step(self, session: Session, context: Context, activation: Activation, **more: Any) -> Any:
-        """The state after a step; completes the activation when nothing is left to do.
-
-        Refuses: ActivationComplete, and what opens a step again: ContactTaken, LuxTrustTaken.
-        """
-        if steps.next_step(store_activation.progress_of(session, activation)) is None:
-            refusal = self._completed(session, context, activation)
-            if refusal is not None:
-                person = person_facts(activation.subject_kind, activation.subject_id or "")
-                return self._refused(session, context, "account.activated", refusal, **person)
-        return {**self._state(session, activation), **more}
-
-    def _completed(self, session: Session, context: Context, activation: Activation) -> Refusal | None:
-        """Makes of the account what the steps have gathered.
-
-        What has become somebody else's meanwhile is refused, and its step is open again.
-        """
-        if store_activation.luxtrust_is_taken(session, activation):
-            store_activation.drop_luxtrust(activation)
-            return LuxTrustTaken()
-        complete = self._recovered if activation.flow == "recovery" else self._account_opened
-        try:
-            with session.begin_nested():
-                tell = complete(session, context, activation)
-        except ContactTaken:
-            store_activation.reopen_contact(session, activation)
-            return ContactTaken()
-        tell()
-        return None
-
-    def _account_opened(self, session: Session, context: Context, activation: Activation) -> Callable[[], None]:
-        """The account, new or with one capacity more; what is to be told of it."""
-        at, kind = now(), activation.subject_kind
-        account_id = store_activation.complete_activation(session, activation, steps.language_of(context.locale), at)
-        if account_id is None:
-            raise ActivationComplete()
-        subject_id = cast(str, activation.subject_id)
-        if activation.conditions_accepted_at is not None:
-            return lambda: self._activated(session, context, account_id, kind, subject_id, at)
-        return lambda: emit(session, traced(context, "account.activated", at=at, account_id=account_id, purpose="app",
-                                            capacity=kind, **person_facts(kind, subject_id)))  # fmt: skip
-
-    def _recovered(self, session: Session, context: Context, activation: Activation) -> Callable[[], None]:
-        """The account with its new password and contact, every session ended; what is to be told of it."""
-        at, account_id = now(), cast(str, activation.account_id)
-        old = store_activation.complete_recovery(session, activation, at)
-        if old is None:
-            raise ActivationComplete()
-
-        person = person_facts(activation.subject_kind, cast(str, activation.subject_id))
-
-        def tell() -> None:
-            store_account.void_resets(session, account_id, at)
-            self._end_all(session, context, account_id, "password_reset", at)
-            self._notice(session, account_id, "password_reset", at, also=old)
-            emit(session, traced(context, "password.reset", at=at, account_id=account_id, purpose="letter",
-                                 **person))  # fmt: skip
-
-        return tell
+    def _with_tracking(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """An answer with the tracking token of the case it has opened, if any."""
+        opened = answer["helpdesk"]
+        return {**answer, "helpdesk": opened and self._request_opened(**opened)}

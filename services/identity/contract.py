@@ -70,7 +70,10 @@ from services.refusals import Refusal
 
 NAME = "identity"
 CALLS: tuple[str, ...] = ("directory",)
-SUBSCRIPTIONS: dict[tuple[str, str], str] = {("directory", "licence_withdrawn.v1"): "on_licence_withdrawn"}
+SUBSCRIPTIONS: dict[tuple[str, str], str] = {
+    ("directory", "licence_withdrawn.v1"): "on_licence_withdrawn",
+    ("directory", "patient_matricule_changed.v1"): "on_patient_matricule_changed",
+}
 
 SubjectKind = Literal["patient", "professional", "agent"]
 SUBJECT_KINDS: tuple[SubjectKind, ...] = ("patient", "professional", "agent")

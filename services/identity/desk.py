@@ -103,13 +103,14 @@ class Desk(Service):
         ))  # fmt: skip
         return {"invitation_id": invitation_id}
 
-    def _require_fresh(self, session: Session, caller: Caller, at: datetime) -> None:
-        """Lets a sensitive change pass only when the caller has shown lately that it is them.
+    def _not_fresh(self, session: Session, caller: Caller, action: str, at: datetime) -> Refusal | None:
+        """None when the caller has shown lately that it is them; else the refusal of a sensitive change, traced.
 
-        Refuses: ReauthenticationDue (raised: nothing was guessed). [ASVS 5.0 7.5.1]
+        It is ReauthenticationDue, to be returned: raised, it would take its trace back with it. [ASVS 5.0 7.5.1]
         """
-        if not rules_sessions.is_fresh(store_sessions.authenticated_at(session, caller.session_id), at):
-            raise ReauthenticationDue()
+        if rules_sessions.is_fresh(store_sessions.authenticated_at(session, caller.session_id), at):
+            return None
+        return self._refused(session, caller, action, ReauthenticationDue())
 
     def _end(
         self, session: Session, who: Caller | Context, session_id: str, cause: str, at: datetime, **facts: Any

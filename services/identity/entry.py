@@ -47,26 +47,25 @@ class Entry(Desk):
         facts = self._professional(context, held.subject_id) if held.kind == "professional" else None
         workplace = rules.choose_establishment(held, facts["establishment_ids"] if facts else [], establishment_id)
         with self.db.transaction(context) as session:
-            entered = store.account_to_enter(session, account.account_id)
-            holds = store.held_capacity(session, account.account_id, held.kind)
-            due = rules_sessions.conditions_are_due(holds.conditions_version)
+            enters = store.entering(session, account.account_id, held.kind)
+            due = rules_sessions.conditions_are_due(enters.conditions_version)
             whose = log_in_facts(account, held)
-            if due and accepted is None and entered.locked_at is None:
+            if due and accepted is None and enters.locked_at is None:
                 due_refusal = ConditionsDue(version=CONDITIONS_VERSION)
                 return self._refused(session, context, "session.opened", due_refusal, **whose)
             if not use_up(session):
                 return self._refused(session, context, "session.opened", refusal, **whose)
-            if entered.locked_at is not None:
+            if enters.locked_at is not None:
                 return self._refused(session, context, "session.opened", AccountLocked(), **whose)
-            lost = rules_sessions.licence_was_lost_since(holds.licence_lost_at, at)
+            lost = rules_sessions.licence_was_lost_since(enters.licence_lost_at, at)
             if held.kind == "professional" and (lost or not rules.licence_is_valid(facts)):
                 return self._refused(session, context, "session.opened", LicenceNotValid(), **whose)
             if due and accepted is not None:
-                if store.accept_conditions(holds, *accepted, now()):
+                if store.accept_conditions(session, enters, *accepted, now()):
                     self._activated(session, context, account.account_id, held.kind, held.subject_id, now())
                 else:
                     emit(session, traced(context, "account.changed", at=now(), purpose="conditions", **whose))
-            store.lift_mail_bar(entered, factors)
+            store.lift_mail_bar(session, enters, factors)
             return self._open(session, context, account, held, workplace, facts, factors, stay_connected is True, at)
 
     def _open(
@@ -74,22 +73,23 @@ class Entry(Desk):
         workplace: str | None, facts: dict[str, Any] | None, factors: str, stay_connected: bool, at: datetime,
     ) -> dict[str, Any]:  # fmt: skip
         """A new session, its trace and its tokens; at: from before the directory was asked for the facts."""
-        log_in = store_sessions.open_session(
-            session, account.account_id, held, workplace, stay_connected, at,
+        log_in = store_sessions.new_session(
+            account.account_id, held, workplace, stay_connected, at,
             factors=factors, software=context.software, address=context.address,
         )  # fmt: skip
         emit(session, traced(context, "session.opened", at=at, session_id=log_in.session_id, purpose=factors,
                              establishment_id=workplace, profession=facts["profession"] if facts else None,
                              **log_in_facts(account, held)))  # fmt: skip
-        return self._tokens(session, log_in, held, facts, now())
+        return self._tokens(session, log_in, held, facts, now(), store_sessions.open_session)
 
     def _tokens(
-        self, session: Session, log_in: LogInSession, held: rules.Held, facts: dict[str, Any] | None, at: datetime
-    ) -> dict[str, Any]:
-        """A fresh access token and the session's next refresh token."""
+        self, session: Session, log_in: LogInSession, held: rules.Held, facts: dict[str, Any] | None, at: datetime,
+        keep: Callable[..., Any] = store_sessions.add_refresh_token,
+    ) -> dict[str, Any]:  # fmt: skip
+        """A fresh access token and the session's next refresh token; keep: writes it, gives the key that signs."""
         refresh_token, lifetime = codes.new_token(), int(rules.ACCESS_TOKEN_LIFETIME.total_seconds())
-        store_sessions.add_refresh_token(session, log_in, codes.token_hash(refresh_token), at)
-        signing, issued = store.current_key(session, at), int(at.timestamp())
+        signing = keep(session, log_in, codes.token_hash(refresh_token), at)
+        issued = int(at.timestamp())
         claims = {
             "sub": log_in.account_id, "sid": log_in.session_id, "cap": held.kind,
             "pat": log_in.patient_id, "pro": log_in.professional_id, "prof": facts["profession"] if facts else None,

@@ -167,7 +167,10 @@ class Helpdesk(HelpdeskRequests):
         TooManyTries, InvalidInput (kind, value).
         """
         value, at = rules.require_contact(kind, value), now()
+        body = {"request_id": request_id, "kind": kind, "value": value}
         with self.db.transaction(caller) as session:
+            if answered := once(session, caller, "correct_contact", body):
+                return answered
             found = self._request_in_hand(session, caller, request_id, "contact", "helpdesk.changed")
             if isinstance(found, Refusal):
                 return found
@@ -189,7 +192,8 @@ class Helpdesk(HelpdeskRequests):
             found.challenge_id = challenge.challenge_id
             emit(session, OneTimeCodeRequested(challenge_id=challenge.challenge_id, purpose="helpdesk_contact"))
             emit(session, traced(caller, "helpdesk.changed", at=at, purpose="contact", **about(found)))
-            return {**_line(found), "code_expires_at": rfc3339(challenge.expires_at)}
+            answer = {**_line(found), "code_expires_at": rfc3339(challenge.expires_at)}
+            return remember(session, caller, "correct_contact", body, answer)
 
     # --- the steps behind several of the above ------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from services.audit.contract import traced
 from services.bus import emit, rpc_public
-from services.db import now
+from services.db import now, once, remember
 from services.identity import rules, store, store_letters
 from services.identity import rules_activation as letters
 from services.identity.desk import Desk
@@ -26,8 +26,11 @@ class LetterRequests(Desk):
         name = self.key.log_in_name(digits)
         person = self.directory.person_of_matricule(context.without_token(), matricule=digits)
         throttle, at = self._throttle("letter", name, context), now()
+        body = {"name": name.hex(), "kind": kind}  # the keyed name: no bare digest of a matricule lies in a table
         known = {"patient_id": person["patient_id"], "professional_id": person["professional_id"]}
         with self.db.transaction(context) as session:
+            if answered := once(session, context, "request_letter", body):
+                return answered
             if wait := store.take_tries(session, throttle, at):
                 return self._refused(session, context, "letter.requested", TooManyTries(retry_after=wait), **known)
             store_letters.lock_requests_of(session, name)
@@ -36,4 +39,5 @@ class LetterRequests(Desk):
             if subject_id is not None and letters.another_letter_is_due(sent, at):
                 self._reissue(session, context, kind, subject_id, "activation", at)
             emit(session, traced(context, "letter.requested", at=at, purpose=kind, **known))
-        return {"again_after": int(letters.LETTER_PAUSE.total_seconds())}
+            answer = {"again_after": int(letters.LETTER_PAUSE.total_seconds())}
+            return remember(session, context, "request_letter", body, answer)

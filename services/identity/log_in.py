@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from services.audit.contract import traced
 from services.bus import emit, rpc_public
 from services.db import now, rfc3339
-from services.identity import rules, rules_sessions, store, store_authenticators, store_codes
+from services.identity import rules, rules_sessions, store, store_account, store_authenticators, store_codes
 from services.identity import rules_passwords as passwords
 from services.identity import rules_throttles as throttles
 from services.identity.contract import (
@@ -22,7 +23,7 @@ from services.identity.contract import (
 )
 from services.identity.desk import Throttle
 from services.identity.entry import Entry, log_in_facts
-from services.identity.models import Challenge
+from services.identity.ports.hashing import is_outdated
 from services.identity.ports.totp import totp_step
 from services.refusals import TooManyTries
 from services.tokens import Context
@@ -52,9 +53,13 @@ class LogIns(Entry):
                 return self._refused(session, context, "session.opened", TooManyTries(retry_after=wait), **whose)
         secret_hash = account.password_hash if account and len(password) <= passwords.PASSWORD_MAXIMUM else None
         right = self.hashing.matches(secret_hash, password[: passwords.PASSWORD_MAXIMUM])
+        outdated = right and secret_hash is not None and is_outdated(secret_hash)
+        fresh_hash = self.hashing.hash(password) if outdated else None
         with self.db.transaction(context) as session:
             if account is None or not right:
                 return self._refused(session, context, "session.opened", LogInRefused(), **whose)
+            if fresh_hash is not None and secret_hash is not None:
+                store_account.renew_password_hash(session, account.account_id, secret_hash, fresh_hash)
             store.give_back_tries(session, throttle)
             channels = self._channels(session, account, at)
             if channel not in channels:
@@ -68,6 +73,7 @@ class LogIns(Entry):
             )  # fmt: skip
             if channel != "totp":
                 emit(session, OneTimeCodeRequested(challenge_id=challenge.challenge_id, purpose="log_in"))
+            emit(session, traced(context, "log_in.begun", at=at, purpose=f"password {channel}", **whose))
             return {"challenge_id": challenge.challenge_id, "expires_at": rfc3339(challenge.expires_at)}
 
     @rpc_public
@@ -91,6 +97,7 @@ class LogIns(Entry):
             if wait is not None:
                 return self._refused(session, context, "session.opened", TooManyTries(retry_after=wait), **whose)
             emit(session, OneTimeCodeRequested(challenge_id=challenge_id, purpose="log_in"))
+            emit(session, traced(context, "log_in.continued", at=at, purpose=f"password {challenge.channel}", **whose))
             return {"challenge_id": challenge_id, "expires_at": rfc3339(challenge.expires_at)}
 
     @rpc_public
@@ -108,26 +115,27 @@ class LogIns(Entry):
         """
         at = now()
         with self.db.transaction(context) as session:
-            challenge = store_codes.challenge(session, challenge_id, "log_in") if rules.is_id(challenge_id) else None
-            account = store.account(session, challenge.account_id if challenge else None)
-            step = self._app_step(session, challenge, code, at)
-            right = step is not None or self._is_sent_code(challenge, challenge_id, code)
-            if challenge is None or account is None or not right:
-                if challenge is not None:
+            asked = store_codes.code_of_log_in(session, challenge_id, at) if rules.is_id(challenge_id) else None
+            step = self._app_step(session, asked, code, at)
+            right = step is not None or self._is_sent_code(asked, challenge_id, code)
+            if asked is None or not right:
+                if asked is not None:
                     store_codes.count_wrong_code(session, challenge_id, at)
-                return self._refused(session, context, "session.opened", OneTimeCodeRefused(), **log_in_facts(account))
-            if not store_codes.is_live_for_log_in(session, challenge_id, at):
+                whose = log_in_facts(asked.account if asked else None)
+                return self._refused(session, context, "session.opened", OneTimeCodeRefused(), **whose)
+            account = asked.account
+            if not asked.live:
                 return self._refused(session, context, "session.opened", OneTimeCodeRefused(), **log_in_facts(account))
 
         def use_up(session: Session) -> bool:
             fresh = step is None or store_authenticators.use_step(session, *step)
-            if not fresh or not store_codes.use_challenge_for_log_in(session, challenge_id, now()):
+            if not fresh or not store_codes.use_code_of_log_in(session, challenge_id, now()):
                 return False
             store.give_back_tries(session, self._sending(account.account_id, context))
             return True
 
         return self._enter(
-            context, account, use_up, OneTimeCodeRefused(), f"password {challenge.channel}", capacity=capacity,
+            context, account, use_up, OneTimeCodeRefused(), f"password {asked.channel}", capacity=capacity,
             establishment_id=establishment_id, stay_connected=stay_connected, conditions=conditions,
         )  # fmt: skip
 
@@ -135,8 +143,7 @@ class LogIns(Entry):
 
     def _channels(self, session: Session, account: store.AccountFacts, at: datetime) -> dict[str, str | None]:
         """By which channels a code can reach the account now, with the contact each goes to."""
-        held = store_codes.contacts_for_codes(session, account.account_id)
-        app = store_authenticators.has_proved(session, account.account_id)
+        held, app = store_codes.ways_of_codes(session, account.account_id)
         open_now = rules_sessions.channels_of(held, app, account.mail_codes_from, at)
         return {channel: held.get(channel) for channel in open_now}
 
@@ -145,16 +152,18 @@ class LogIns(Entry):
         return [(self.key.throttle_key("codes_sent", account_id, context.address or ""), throttles.PER_CODES_SENT),
                 (self.key.throttle_key("codes_sent", account_id), throttles.PER_CODES_OF_ACCOUNT)]  # fmt: skip
 
-    def _is_sent_code(self, challenge: Challenge | None, challenge_id: object, code: object) -> bool:
+    def _is_sent_code(self, asked: store_codes.LogInCode | None, challenge_id: object, code: object) -> bool:
         """Whether this is the code that was sent; the same work where there is no such challenge."""
         right = self.key.is_one_time_code(str(challenge_id), code)
-        return right and challenge is not None and challenge.channel != "totp"
+        return right and asked is not None and asked.channel != "totp"
 
-    def _app_step(self, session: Session, challenge: Challenge | None, code: object, at: datetime) -> Step | None:
+    def _app_step(
+        self, session: Session, asked: store_codes.LogInCode | None, code: object, at: datetime
+    ) -> Step | None:
         """Which authenticator shows this code now, and for which time step; none that was used before."""
-        if challenge is None or challenge.channel != "totp" or challenge.account_id is None:
+        if asked is None or asked.channel != "totp":
             return None
-        for app in store_authenticators.proved(session, challenge.account_id):
+        for app in store_authenticators.proved(session, asked.account.account_id):
             secret = self.key.unwrapped_secret(app.authenticator_id, app.wrapped_secret)
             step = totp_step(secret, code, at)
             if step is not None and step > app.last_step:

@@ -15,6 +15,7 @@ from services.audit.contract import traced
 from services.bus import emit, rpc, rpc_public
 from services.db import new_id, now, rfc3339
 from services.identity import rules, rules_factors, store, store_activation, store_factors, store_sessions
+from services.identity import rules_throttles as throttles
 from services.identity.contract import (
     LogInRefused,
     LuxTrustNotFound,
@@ -22,6 +23,7 @@ from services.identity.contract import (
     LuxTrustRefused,
     LuxTrustTaken,
 )
+from services.identity.desk import Throttle
 from services.identity.entry import Entry
 from services.identity.models import Activation
 from services.identity.models_factors import LuxTrustFlow
@@ -31,12 +33,14 @@ from services.refusals import Refusal, TooManyTries, Unavailable
 from services.tokens import Caller, Context
 
 ACTIONS = {"log_in": "session.opened", "activation": "account.activated", "link": "luxtrust.linked"}
+JOURNEY = "luxtrust_journey"
+BEGUN = {"log_in": "log_in.begun", "activation": "activation.step", "link": "account.change_begun"}
 
 
 class LuxTrust(Entry):
     """The entrypoints of LuxTrust."""
 
-    _activation: Callable[..., Activation]  # activation.py
+    _activation: Callable[..., Activation | Refusal]  # activation.py
 
     @cached_property
     def luxtrust(self) -> Issuer:
@@ -56,7 +60,7 @@ class LuxTrust(Entry):
         with self.db.transaction(context) as session:
             if wait := store.take_tries(session, self._throttle("luxtrust", flow_id.encode(), context), at):
                 return self._refused(session, context, "session.opened", TooManyTries(retry_after=wait))
-            begun = self._set_out(session, flow_id, "log_in", url, at, token_hash=codes.token_hash(token))
+            begun = self._set_out(session, context, flow_id, "log_in", url, at, token_hash=codes.token_hash(token))
             return begun | {"log_in_token": token}
 
     @rpc_public
@@ -67,12 +71,14 @@ class LuxTrust(Entry):
         """
         flow_id, at = new_id(), now()
         with self.db.transaction(context) as session:
-            self._activation(session, activation_id, activation_token, "luxtrust")
+            found = self._activation(session, context, activation_id, activation_token, "luxtrust")
+            if isinstance(found, Refusal):
+                return found
         url = self._authorization_url(flow_id)
         with self.db.transaction(context) as session:
             if wait := store.take_tries(session, self._throttle("luxtrust", activation_id.encode(), context), at):
                 return self._refused(session, context, "account.activated", TooManyTries(retry_after=wait))
-            return self._set_out(session, flow_id, "activation", url, at, activation_id=activation_id)
+            return self._set_out(session, context, flow_id, "activation", url, at, activation_id=activation_id)
 
     @rpc
     def start_luxtrust_link(self, caller: Caller) -> Any:
@@ -82,14 +88,15 @@ class LuxTrust(Entry):
         """
         flow_id, at = new_id(), now()
         with self.db.transaction(caller) as session:
-            self._require_fresh(session, caller, at)
+            if stale := self._not_fresh(session, caller, "luxtrust.linked", at):
+                return stale
         url = self._authorization_url(flow_id)
         with self.db.transaction(caller) as session:
             throttle = self._throttle("luxtrust_link", caller.account_id.encode(), caller.context)
             if wait := store.take_tries(session, throttle, at):
                 return self._refused(session, caller, "luxtrust.linked", TooManyTries(retry_after=wait))
             return self._set_out(
-                session, flow_id, "link", url, at, account_id=caller.account_id, session_id=caller.session_id
+                session, caller, flow_id, "link", url, at, account_id=caller.account_id, session_id=caller.session_id
             )
 
     # --- coming back --------------------------------------------------------------------------------------------------
@@ -119,7 +126,12 @@ class LuxTrust(Entry):
             if holder is None:
                 refusal = self._over(session, context, flow, LuxTrustRefused())
                 return _told(flow, "cancelled") if error == "access_denied" else refusal
-            return self._arrived(session, context, flow, holder, now())
+            arrived = self._arrived(session, context, flow, holder, now())
+        if not isinstance(arrived, Refusal) and (throttle := self._begun_with(flow, context)):
+            # By itself: whoever sets out holds these rows and then asks for the activation's, which is held above.
+            with self.db.transaction(context) as session:
+                store.give_back_tries(session, throttle)
+        return arrived
 
     @rpc_public
     def finish_luxtrust_log_in(
@@ -141,7 +153,7 @@ class LuxTrust(Entry):
             if flow.used_at is not None or flow.expires_at <= at:
                 return self._refused(session, context, "session.opened", LogInRefused())
             if flow.subject is None:
-                raise LuxTrustPending()
+                return self._refused(session, context, "session.opened", LuxTrustPending())
             subject = flow.subject
             account = store.account(session, store_factors.product_owner(session, subject))
             if account is None:
@@ -169,7 +181,8 @@ class LuxTrust(Entry):
         """
         at = now()
         with self.db.transaction(caller) as session:
-            self._require_fresh(session, caller, at)
+            if stale := self._not_fresh(session, caller, "luxtrust.unlinked", at):
+                return stale
             known = rules.is_id(product_id)
             if not known or not store_factors.remove_product(session, product_id, caller.account_id):
                 return self._refused(session, caller, "luxtrust.unlinked", LuxTrustNotFound())
@@ -187,11 +200,12 @@ class LuxTrust(Entry):
         )  # fmt: skip
 
     def _set_out(
-        self, session: Session, flow_id: str, purpose: str, url: str, at: datetime, **whose: Any
+        self, session: Session, who: Caller | Context, flow_id: str, purpose: str, url: str, at: datetime, **whose: Any
     ) -> dict[str, Any]:
         """The journey, and what the browser that sets out on it gets to prove that it is the one."""
         binding = codes.new_token()
         flow = store_factors.add_flow(session, flow_id, purpose, codes.token_hash(binding), at, **whose)
+        emit(session, traced(who, BEGUN[purpose], at=at, purpose="luxtrust", object_id=flow_id, object_type=JOURNEY))
         return {"flow_id": flow_id, "authorization_url": url, "expires_at": rfc3339(flow.expires_at),
                 "binding": binding}  # fmt: skip
 
@@ -213,6 +227,8 @@ class LuxTrust(Entry):
         product = rules_factors.product_of(holder.means)
         if flow.purpose == "log_in":
             store_factors.keep_subject(session, flow.flow_id, subject, product)
+            emit(session, traced(context, "log_in.continued", at=at, purpose="luxtrust", object_id=flow.flow_id,
+                                 object_type=JOURNEY))  # fmt: skip
             return _told(flow, "done")
         if not store_factors.use_flow(session, flow.flow_id, at):
             return self._turned_back(session, context, flow, LuxTrustRefused())
@@ -240,13 +256,27 @@ class LuxTrust(Entry):
         if not store_sessions.is_running_session_of(session, str(flow.session_id), account_id):
             return self._turned_back(session, context, flow, LuxTrustRefused())
         product_id = store_factors.add_product(session, subject, account_id, product, at)
-        if product_id is None:
-            own = store_factors.product_owner(session, subject) == account_id
-            return _told(flow, "done") if own else self._turned_back(session, context, flow, LuxTrustTaken())
-        self._notice(session, account_id, "luxtrust_linked", at, object_id=product_id)
+        if product_id is not None:
+            self._notice(session, account_id, "luxtrust_linked", at, object_id=product_id)
+        elif store_factors.product_owner(session, subject) != account_id:
+            return self._turned_back(session, context, flow, LuxTrustTaken())
         emit(session, traced(context, "luxtrust.linked", at=at, account_id=account_id, session_id=flow.session_id,
                              object_id=product_id, object_type="luxtrust"))  # fmt: skip
         return _told(flow, "done")
+
+    def _begun_with(self, flow: LuxTrustFlow, context: Context) -> Throttle:
+        """What a journey that ends well gives back, so that many who begin at one address do not slow each other down.
+
+        A log-in gives back when it is finished. With LuxTrust's word for who they are a professional has shown as well
+        that their activation was begun in earnest.
+        """
+        if flow.purpose == "link":
+            return self._throttle("luxtrust_link", str(flow.account_id).encode(), context)
+        if flow.purpose == "activation":
+            begun = self.key.throttle_key("activation_begun", context.address or "")
+            own = self._throttle("luxtrust", str(flow.activation_id).encode(), context)
+            return [*own, (begun, throttles.PER_ADDRESS)]
+        return []
 
     def _over(self, session: Session, context: Context, flow: LuxTrustFlow, refusal: Refusal) -> Refusal:
         """Ends a journey that led nowhere: whoever waits for it hears so."""

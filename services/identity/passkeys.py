@@ -39,13 +39,15 @@ class Passkeys(Entry):
         """
         at = now()
         with self.db.transaction(caller) as session:
-            self._require_fresh(session, caller, at)
+            if stale := self._not_fresh(session, caller, "passkey.added", at):
+                return stale
             known = [device.credential_id for device in store_factors.passkeys(session, caller.account_id)]
             if len(known) >= rules_factors.PASSKEYS_AT_MOST:
                 return self._refused(session, caller, "passkey.added", _too_many())
             ceremony = store_factors.add_ceremony(
                 session, "register", at, account_id=caller.account_id, session_id=caller.session_id
             )
+            emit(session, traced(caller, "account.change_begun", at=at, purpose="passkey"))
         challenge, owner = self.key.passkey_challenge(ceremony.ceremony_id), self.key.passkey_owner(caller.account_id)
         return {"ceremony_id": ceremony.ceremony_id, "expires_at": rfc3339(ceremony.expires_at),
                 "public_key": self.relying_party.registration(challenge, owner, known)}  # fmt: skip
@@ -65,7 +67,8 @@ class Passkeys(Entry):
         with self.db.transaction(caller) as session:
             if answered := once(session, caller, "add_passkey", body):
                 return answered
-            self._require_fresh(session, caller, at)
+            if stale := self._not_fresh(session, caller, "passkey.added", at):
+                return stale
             store_factors.lock_account(session, caller.account_id)
             if made is None or not store_factors.use_ceremony(
                 session, ceremony_id, "register", at, account_id=caller.account_id, session_id=caller.session_id
@@ -110,7 +113,8 @@ class Passkeys(Entry):
         """
         at = now()
         with self.db.transaction(caller) as session:
-            self._require_fresh(session, caller, at)
+            if stale := self._not_fresh(session, caller, "passkey.removed", at):
+                return stale
             known = rules.is_id(device_id)
             if not known or not store_factors.remove_passkey(session, device_id, caller.account_id):
                 return self._refused(session, caller, "passkey.removed", DeviceNotFound())
@@ -131,6 +135,7 @@ class Passkeys(Entry):
             ceremony = store_factors.add_ceremony(session, "log_in", at)
             if wait := store.take_tries(session, self._throttle("passkey", ceremony.ceremony_id.encode(), context), at):
                 return self._refused(session, context, "session.opened", TooManyTries(retry_after=wait))
+            emit(session, traced(context, "log_in.begun", at=at, purpose="passkey"))
         return {"ceremony_id": ceremony.ceremony_id, "expires_at": rfc3339(ceremony.expires_at),
                 "public_key": self.relying_party.log_in(self.key.passkey_challenge(ceremony.ceremony_id))}  # fmt: skip
 

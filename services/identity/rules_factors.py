@@ -1,4 +1,4 @@
-"""The pure decisions about LuxTrust products and passkeys.
+"""The pure decisions about LuxTrust products, passkeys and what a device is called.
 
 No I/O and no clock: whoever asks brings the facts and the moment.
 """
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
+from services.identity.contract import DEVICE_NAME_MAXIMUM
 from services.identity.rules import invalid
 
 JOURNEY_LIFETIME = timedelta(minutes=10)
 """How long somebody may stay at LuxTrust and finish afterwards `[ours]`."""
 CEREMONY_LIFETIME = timedelta(minutes=5)
 PASSKEYS_AT_MOST = 20
-NAME_LENGTH = 64
 CLOCKS_DIFFER = timedelta(minutes=1)
 
 _PRODUCTS: tuple[tuple[str, str], ...] = (("sc", "smartcard"), ("hwk", "token"), ("swk", "mobile"))
@@ -37,10 +37,15 @@ def was_proved_for_this(authenticated_at: object, began_at: datetime) -> bool:
 
 
 def require_device_name(name: object) -> str:
-    """What the owner calls a device, without blanks around it. Refuses: InvalidInput."""
-    text = name.strip() if isinstance(name, str) else ""
-    if not 1 <= len(text) <= NAME_LENGTH or not text.isprintable():
+    """What an owner calls a device or an authenticator app, without blanks around it and no two in a row.
+
+    Refuses: InvalidInput (`length`; `characters` for a line break or anything else that does not show).
+    """
+    text = " ".join(word for word in name.strip().split(" ") if word) if isinstance(name, str) else ""
+    if not 1 <= len(text) <= DEVICE_NAME_MAXIMUM:
         raise invalid("/name", "length")
+    if not text.isprintable():
+        raise invalid("/name", "characters")
     return text
 
 

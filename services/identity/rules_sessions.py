@@ -12,7 +12,6 @@ from services.identity.contract import (
     ACCOUNT_SERVICES,
     CHANNELS,
     CONDITIONS_VERSION,
-    DEVICE_NAME_MAXIMUM,
     LANGUAGES,
     LOCK_CAUSES,
     AccountService,
@@ -48,16 +47,6 @@ def channels_of(
 def seconds_until(moment: datetime, now: datetime) -> int:
     """How long to wait for it, at least a second."""
     return max(1, ceil((moment - now).total_seconds()))
-
-
-def require_name(name: object) -> str:
-    """The name an owner gives a device, without blanks around it. Refuses: InvalidInput."""
-    text = " ".join(name.split()) if isinstance(name, str) else ""
-    if not text:
-        raise invalid("/name", "required")
-    if len(text) > DEVICE_NAME_MAXIMUM or not text.isprintable():
-        raise invalid("/name", "text")
-    return text
 
 
 def is_fresh(authenticated_at: datetime | None, now: datetime) -> bool:

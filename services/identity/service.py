@@ -32,7 +32,7 @@ from services.identity import (
 from services.identity.account import AccountPage
 from services.identity.activation import Activations
 from services.identity.authenticators import Authenticators
-from services.identity.contract import ProfessionalUnknown, SubjectKind
+from services.identity.contract import AlreadyActivated, ProfessionalUnknown, SubjectKind
 from services.identity.desk import person_facts
 from services.identity.first_key import make_key_when_due
 from services.identity.helpdesk import Helpdesk
@@ -40,6 +40,7 @@ from services.identity.letter_requests import LetterRequests
 from services.identity.log_in import LogIns
 from services.identity.luxtrust import LuxTrust
 from services.identity.machines import Machines
+from services.identity.matricules import Matricules
 from services.identity.notices import Notices
 from services.identity.passkeys import Passkeys
 from services.identity.ports import codes
@@ -55,7 +56,7 @@ _HASHERS = Hashers(max(1, (os.cpu_count() or 2) - 1))  # one core stays free for
 
 class Identity(
     Activations, LetterRequests, LogIns, Sessions, AccountPage, Recovery, Authenticators, LuxTrust, Passkeys, Helpdesk,
-    Machines, Notices,
+    Machines, Matricules, Notices,
 ):  # fmt: skip
     """The nameko service; shapes and refusals are in contract.py."""
 
@@ -81,8 +82,12 @@ class Identity(
                 return self._refused(session, caller, "account.invited", ProfessionalUnknown())
             if answered := once(session, caller, "invite_professional", body):
                 return answered
-            return remember(session, caller, "invite_professional", body,
-                            self._invite(session, caller, "professional", professional_id))  # fmt: skip
+            try:
+                invited = self._invite(session, caller, "professional", professional_id)
+            except AlreadyActivated as refusal:
+                about = {"object_id": professional_id, "object_type": "professional"}
+                return self._refused(session, caller, "account.invited", refusal, **about)
+            return remember(session, caller, "invite_professional", body, invited)
 
     @rpc
     def invite_agent(self, caller: Caller, *, matricule: str, role: str) -> Any:
@@ -98,8 +103,13 @@ class Identity(
         with self.db.transaction(caller) as session:
             if answered := once(session, caller, "invite_agent", body):
                 return answered
-            agent_id = store_letters.put_agent(session, name, role, now())
-            return remember(session, caller, "invite_agent", body, self._invite(session, caller, "agent", agent_id))
+            try:
+                with session.begin_nested():  # a refusal leaves the role as it was
+                    agent_id = store_letters.put_agent(session, name, role, now())
+                    invited = self._invite(session, caller, "agent", agent_id)
+            except AlreadyActivated as refusal:
+                return self._refused(session, caller, "account.invited", refusal)
+            return remember(session, caller, "invite_agent", body, invited)
 
     @rpc_system("notifications")
     def issue_activation_code(
@@ -129,12 +139,11 @@ class Identity(
     def one_time_code(self, context: Context, *, challenge_id: str) -> Any:
         """The code to send, where, and in which language; the same again for a repeat, `spent` when it is over."""
         with self.db.transaction(context) as session:
-            live = store_codes.live_challenge(session, challenge_id, now()) if rules.is_id(challenge_id) else None
-            if live is None:
+            sent = store_codes.to_send(session, challenge_id, now()) if rules.is_id(challenge_id) else None
+            if sent is None:
                 return {"spent": True}
-            challenge, contact = live
-            return {"code": self.key.one_time_code(challenge_id), "address": contact.value, "kind": contact.kind,
-                    "language": challenge.language, "purpose": challenge.purpose}  # fmt: skip
+            return {"code": self.key.one_time_code(challenge_id), "address": sent.value, "kind": sent.kind,
+                    "language": sent.language, "purpose": sent.purpose}  # fmt: skip
 
     @rpc_system("notifications")
     def contacts_of(

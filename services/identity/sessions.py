@@ -61,6 +61,8 @@ class Sessions(Entry):
                 refusal = LicenceNotValid() if lost == LicenceNotValid.code else RefreshRefused()
                 return self._refused(session, context, "session.opened", refusal, **whose)
             store_sessions.note_use(session, log_in.session_id, at)
+            emit(session, traced(context, "session.refreshed", at=at, session_id=log_in.session_id,
+                                 establishment_id=log_in.establishment_id, **whose))  # fmt: skip
             return self._tokens(session, log_in, held, facts, at)
 
     @rpc

@@ -1,12 +1,11 @@
 """The queries of throttles, accounts and keys; the session comes first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from services.identity import rules, rules_recovery
@@ -15,13 +14,19 @@ from services.identity.contract import SubjectKind
 from services.identity.models import (
     Account,
     Activation,
-    Agent,
     Capacity,
     Challenge,
     Contact,
     LogInSession,
     PrivateKey,
     TriesRow,
+    metadata,
+)
+
+# Every log-in asks these tables several times: its statements are made once and bring back plain rows. What an object
+# of the ORM has yet to write they do not see.
+ACCOUNTS, CAPACITIES, AGENTS, PRIVATE_KEYS = (
+    metadata.tables[name] for name in ("accounts", "capacities", "agents", "private_keys")
 )
 
 NOBODY = "00000000-0000-0000-0000-000000000000"  # asked for where there is nobody, so that both cost the same
@@ -35,54 +40,61 @@ def take_tries(session: Session, keyed: Sequence[tuple[bytes, throttles.Limit]],
 
     A blocked key alone counts the try: whoever knocks on one account's door does not use up the address of others.
     """
-    rows = _rows_to_take(session, [key for key, _ in keyed], now)
-    taken = []
+    known = _by_key(session.execute(_TAKE, {"keys": sorted(key for key, _ in keyed), "now": now}))
+    taken = {}
     for key, limit in keyed:
-        row = rows[key]
-        after, wait = throttles.take_try(_tries(row), limit, now)
+        after, wait = throttles.take_try(known[key], limit, now)
         if wait is not None:
-            _write_tries(row, after)
+            _write(session, {key: after})
             return wait
-        taken.append((row, after))
-    for row, after in taken:
-        _write_tries(row, after)
+        taken[key] = after
+    _write(session, taken)
     return None
 
 
 def give_back_tries(session: Session, keyed: Sequence[tuple[bytes, throttles.Limit]]) -> None:
     """The last try was right: the narrowest key is forgotten, the wider ones get it back."""
     narrowest, limits = keyed[0][0], dict(keyed[1:])
-    for row in _rows_to_give_back(session, [narrowest, *limits]):
-        if row.key == narrowest:
-            session.delete(row)
-        else:
-            _write_tries(row, throttles.give_back(_tries(row), limits[row.key]))
+    known = _by_key(session.execute(_HOLD, {"keys": [narrowest, *limits]}))
+    given = {key: throttles.give_back(tries, limits[key]) for key, tries in known.items() if key != narrowest}
+    _write(session, given, narrowest if narrowest in known else None)  # never a row that is not held
 
 
-# Both hold the rows in one order, or two requests could wait for each other.
+# Both hold the rows in one order, or two requests could wait for each other. To take is to have a row for each key,
+# made where there is none, or none any more in this very moment.
+_TAKE = sa.text(
+    "insert into tries (key, last_at) select told.key, :now from unnest(cast(:keys as bytea[])) as told (key)"
+    " on conflict (key) do update set last_at = tries.last_at"
+    " returning tries.key, tries.tries, tries.checked, tries.last_at, tries.blocked_until"
+)
+_HOLD = sa.text(
+    "select key, tries, checked, last_at, blocked_until from tries where key = any(cast(:keys as bytea[]))"
+    " order by key for update"
+)
+_WRITE = sa.text(
+    "with forgotten as (delete from tries where key = :forgotten)"
+    " update tries set tries = told.tries, checked = told.checked, last_at = told.last_at,"
+    " blocked_until = told.blocked_until"
+    " from unnest(cast(:keys as bytea[]), cast(:tries as int[]), cast(:checked as int[]),"
+    " cast(:last_at as timestamptz[]), cast(:blocked_until as timestamptz[]))"
+    " as told (key, tries, checked, last_at, blocked_until) where tries.key = told.key"
+)
 
 
-def _rows_to_take(session: Session, keys: Sequence[bytes], now: datetime) -> dict[bytes, TriesRow]:
-    """A row for each key, held; made where there is none, or none any more in this very moment."""
-    made = insert(TriesRow).values([{"key": key, "last_at": now} for key in sorted(keys)])
-    held = made.on_conflict_do_update(index_elements=[TriesRow.key], set_={"last_at": TriesRow.last_at})
-    rows = session.scalars(held.returning(TriesRow), execution_options={"populate_existing": True})
-    return {row.key: row for row in rows}
+def _by_key(rows: Iterable[sa.Row[Any]]) -> dict[bytes, throttles.Tries]:
+    return {
+        bytes(row.key): throttles.Tries(row.tries, row.checked, row.last_at, row.blocked_until) for row in rows
+    }  # fmt: skip
 
 
-def _rows_to_give_back(session: Session, keys: Sequence[bytes]) -> Sequence[TriesRow]:
-    query = sa.select(TriesRow).where(TriesRow.key.in_(keys)).order_by(TriesRow.key).with_for_update()
-    return session.scalars(query.execution_options(populate_existing=True)).all()
-
-
-def _tries(row: TriesRow) -> throttles.Tries:
-    return throttles.Tries(row.tries, row.checked, row.last_at, row.blocked_until)
-
-
-def _write_tries(row: TriesRow, tries: throttles.Tries) -> None:
-    row.tries, row.checked, row.last_at, row.blocked_until = (
-        tries.tries, tries.checked, tries.last_at, tries.blocked_until,
-    )  # fmt: skip
+def _write(session: Session, held: Mapping[bytes, throttles.Tries], forgotten: bytes | None = None) -> None:
+    """Writes what became of rows that are held, all at once, and forgets one of them."""
+    tries = held.values()
+    session.execute(_WRITE, {
+        "forgotten": forgotten, "keys": list(held), "tries": [one.tries for one in tries],
+        "checked": [one.checked for one in tries], "last_at": [one.last_at for one in tries],
+        "blocked_until": [one.blocked_until for one in tries],
+    })  # fmt: skip
 
 
 # --- accounts ---------------------------------------------------------------------------------------------------------
@@ -107,18 +119,52 @@ class AccountFacts:
 
 def account_of_name(session: Session, log_in_name: bytes) -> AccountFacts | None:
     """The account of a log-in name; unknown names cost the same queries."""
-    return _facts(session, sa.select(Account).where(Account.log_in_name == log_in_name))
+    return facts_of(session.execute(_OF_NAME, {"name": log_in_name}).all())
 
 
 def account(session: Session, account_id: str | None) -> AccountFacts | None:
     """The account with this id."""
-    return _facts(session, sa.select(Account).where(Account.account_id == (account_id or NOBODY)))
+    return facts_of(session.execute(_OF_ID, {"account_id": account_id or NOBODY}).all())
 
 
 def account_of_subject(session: Session, kind: SubjectKind, subject_id: str) -> AccountFacts | None:
     """The account of a patient or professional."""
-    owner = sa.select(Capacity.account_id).where(Capacity.kind == kind, Capacity.subject_id == subject_id)
-    return _facts(session, sa.select(Account).where(Account.account_id.in_(owner)))
+    owner = sa.select(CAPACITIES.c.account_id).where(
+        CAPACITIES.c.kind == kind, CAPACITIES.c.subject_id == subject_id
+    )  # fmt: skip
+    return facts_of(session.execute(_FACTS.where(ACCOUNTS.c.account_id.in_(owner))).all())
+
+
+FACTS = (
+    *(ACCOUNTS.c[name] for name in ("account_id", "password_hash", "language", "password_changed_at",
+                                    "mail_codes_from", "locked_at")),
+    CAPACITIES.c.kind, CAPACITIES.c.subject_id, AGENTS.c.role,
+)  # fmt: skip
+"""What facts_of() makes an account of: a row for each of its capacities, and one where it has none."""
+
+
+def with_capacities(accounts: sa.FromClause) -> sa.FromClause:
+    """Accounts, or what they are joined to, beside each of their capacities and an agent's role."""
+    of_agency = sa.and_(CAPACITIES.c.kind == "agent", AGENTS.c.agent_id == CAPACITIES.c.subject_id)
+    held = accounts.outerjoin(CAPACITIES, CAPACITIES.c.account_id == ACCOUNTS.c.account_id)
+    return held.outerjoin(AGENTS, of_agency)
+
+
+_FACTS = sa.select(*FACTS).select_from(with_capacities(ACCOUNTS)).order_by(CAPACITIES.c.activated_at)
+_OF_NAME = _FACTS.where(ACCOUNTS.c.log_in_name == sa.bindparam("name"))
+_OF_ID = _FACTS.where(ACCOUNTS.c.account_id == sa.bindparam("account_id"))
+
+
+def facts_of(rows: Sequence[sa.Row[Any]]) -> AccountFacts | None:
+    """The account that rows of FACTS tell of, its capacities in the order of their activation."""
+    if not rows or rows[0].account_id is None:
+        return None
+    held = [rules.Held(cast(SubjectKind, row.kind), row.subject_id, row.role) for row in rows if row.kind]
+    one = rows[0]
+    return AccountFacts(
+        one.account_id, one.password_hash, one.language, held, one.password_changed_at, one.mail_codes_from,
+        one.locked_at,
+    )  # fmt: skip
 
 
 def account_to_enter(session: Session, account_id: str) -> Account:
@@ -131,23 +177,49 @@ def account_to_enter(session: Session, account_id: str) -> Account:
     return session.scalars(query.execution_options(populate_existing=True)).one()
 
 
-def held_capacity(session: Session, account_id: str, kind: SubjectKind) -> Capacity:
-    """A capacity that the account has, as it is now, held until the transaction ends: news of a licence wait."""
-    return session.get_one(Capacity, (account_id, kind), populate_existing=True, with_for_update=True)
+@dataclass(frozen=True)
+class Entering:
+    """What counts of an account, and of the capacity chosen, in the moment in which somebody enters."""
+
+    account_id: str
+    kind: SubjectKind
+    locked_at: datetime | None
+    mail_codes_from: datetime | None
+    conditions_version: str | None
+    licence_lost_at: datetime | None
 
 
-def accept_conditions(capacity: Capacity, version: str, language: str, now: datetime) -> bool:
+_ENTERING = (
+    sa.select(
+        ACCOUNTS.c.account_id, CAPACITIES.c.kind, ACCOUNTS.c.locked_at, ACCOUNTS.c.mail_codes_from,
+        CAPACITIES.c.conditions_version, CAPACITIES.c.licence_lost_at,
+    )
+    .select_from(ACCOUNTS.join(CAPACITIES, CAPACITIES.c.account_id == ACCOUNTS.c.account_id))
+    .where(ACCOUNTS.c.account_id == sa.bindparam("account_id"), CAPACITIES.c.kind == sa.bindparam("kind"))
+    .with_for_update(key_share=True)
+)  # fmt: skip
+
+
+def entering(session: Session, account_id: str, kind: SubjectKind) -> Entering:
+    """An account and a capacity that it has as they are now, both held like account_to_enter() does.
+
+    News of a licence wait as well.
+    """
+    return Entering(*session.execute(_ENTERING, {"account_id": account_id, "kind": kind}).one())
+
+
+def accept_conditions(session: Session, who: Entering, version: str, language: str, now: datetime) -> bool:
     """Keeps the conditions accepted for a capacity; true when it had accepted none before."""
-    first = capacity.conditions_version is None
-    capacity.conditions_version, capacity.conditions_language = version, language
-    capacity.conditions_accepted_at = now
-    return first
+    whose = sa.update(CAPACITIES).where(CAPACITIES.c.account_id == who.account_id, CAPACITIES.c.kind == who.kind)
+    session.execute(whose.values(conditions_version=version, conditions_language=language, conditions_accepted_at=now))
+    return who.conditions_version is None
 
 
-def lift_mail_bar(account: Account, factors: str) -> None:
+def lift_mail_bar(session: Session, who: Entering, factors: str) -> None:
     """After a reset by e-mail, a log-in with another factor than e-mail lets codes go by e-mail again."""
-    if rules_recovery.lifts_mail_bar(factors):
-        account.mail_codes_from = None
+    if who.mail_codes_from is not None and rules_recovery.lifts_mail_bar(factors):
+        whose = sa.update(ACCOUNTS).where(ACCOUNTS.c.account_id == who.account_id)
+        session.execute(whose.values(mail_codes_from=None))
 
 
 def accepted_conditions(session: Session, account_id: str) -> dict[str, str | None]:
@@ -174,22 +246,6 @@ def unlock_account(session: Session, account_id: str) -> bool:
     """Opens a locked account again; false when it is not locked."""
     statement = sa.update(Account).where(Account.account_id == account_id, Account.locked_at.is_not(None))
     return session.scalar(statement.values(locked_at=None, lock_cause=None).returning(Account.account_id)) is not None
-
-
-def _facts(session: Session, query: sa.Select[Account]) -> AccountFacts | None:
-    found = session.scalars(query).first()
-    rows = session.execute(
-        sa.select(Capacity.kind, Capacity.subject_id, Agent.role)
-        .join(Agent, sa.and_(Capacity.kind == "agent", Agent.agent_id == Capacity.subject_id), isouter=True)
-        .where(Capacity.account_id == (found.account_id if found else NOBODY)).order_by(Capacity.activated_at)
-    ).all()  # fmt: skip
-    if found is None:
-        return None
-    held = [rules.Held(cast(SubjectKind, row.kind), row.subject_id, row.role) for row in rows]
-    return AccountFacts(
-        found.account_id, found.password_hash, found.language, held, found.password_changed_at, found.mail_codes_from,
-        found.locked_at,
-    )  # fmt: skip
 
 
 def proved_contacts(session: Session, account_id: str) -> Sequence[Contact]:
@@ -228,10 +284,16 @@ def newest_key_start(session: Session) -> datetime | None:
     return session.scalar(sa.select(sa.func.max(PrivateKey.not_before)))
 
 
-def current_key(session: Session, now: datetime) -> PrivateKey:
-    """The key that signs now."""
-    query = sa.select(PrivateKey).where(PrivateKey.not_before <= now, PrivateKey.not_after > now)
-    return session.scalars(query.order_by(PrivateKey.not_before.desc()).limit(1)).one()
+def current_key(session: Session, now: datetime) -> sa.Row[Any]:
+    """The key that signs now: kid, jwk, wrapped."""
+    return session.execute(CURRENT_KEY, {"now": now}).one()
+
+
+CURRENT_KEY = (
+    sa.select(*(PRIVATE_KEYS.c[name] for name in ("kid", "jwk", "wrapped")))
+    .where(PRIVATE_KEYS.c.not_before <= sa.bindparam("now"), PRIVATE_KEYS.c.not_after > sa.bindparam("now"))
+    .order_by(PRIVATE_KEYS.c.not_before.desc()).limit(1)
+)  # fmt: skip
 
 
 def public_keys(session: Session, now: datetime) -> Sequence[dict[str, str]]:

@@ -147,6 +147,14 @@ def change_password(session: Session, account_id: str, old_hash: str, new_hash: 
     return session.scalar(statement.returning(Account.account_id)) is not None
 
 
+def renew_password_hash(session: Session, account_id: str, old_hash: str, new_hash: str) -> None:
+    """Keeps the same password under a hash of today's cost, unless another password came in between."""
+    session.execute(
+        sa.update(Account).where(Account.account_id == account_id, Account.password_hash == old_hash)
+        .values(password_hash=new_hash)
+    )  # fmt: skip
+
+
 def open_reset(
     session: Session, account_id: str, email: str, now: datetime
 ) -> tuple[str | None, list[dict[str, str]]]:  # fmt: skip

@@ -69,12 +69,6 @@ def remove(session: Session, authenticator_id: str, account_id: str) -> bool:
     return session.scalar(statement.returning(Authenticator.authenticator_id)) is not None
 
 
-def has_proved(session: Session, account_id: str) -> bool:
-    """Whether codes of an app count for this account."""
-    query = sa.select(sa.literal(1)).where(Authenticator.account_id == account_id, Authenticator.proved_at.is_not(None))
-    return session.execute(query.limit(1)).first() is not None
-
-
 def proved(session: Session, account_id: str) -> Sequence[Authenticator]:
     """The apps of an account whose codes count, the oldest first."""
     query = sa.select(Authenticator).where(Authenticator.account_id == account_id, Authenticator.proved_at.is_not(None))

@@ -1,5 +1,6 @@
 """The queries of one-time codes; the session comes first."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +9,18 @@ from sqlalchemy.orm import Session
 
 from services.db import new_id
 from services.identity import rules, rules_sessions
-from services.identity.models import Account, Challenge, Contact
+from services.identity.models import Challenge, Contact
+from services.identity.models_factors import Authenticator
+from services.identity.store import ACCOUNTS, FACTS, AccountFacts, facts_of, with_capacities
+
+_CHALLENGES, _CONTACTS, _APPS = (
+    one.metadata.tables[one.__tablename__] for one in (Challenge, Contact, Authenticator)
+)  # fmt: skip
+_LIVE = sa.and_(
+    _CHALLENGES.c.used_at.is_(None), _CHALLENGES.c.expires_at > sa.bindparam("now"),
+    _CHALLENGES.c.wrong_tries < rules.ONE_TIME_CODE_TRIES,
+)  # fmt: skip
+"""_is_live() for the statements below that are made once."""
 
 
 def add_challenge(
@@ -20,29 +32,23 @@ def add_challenge(
 
     session_id: the session in which alone the code counts.
     """
-    challenge = Challenge(
-        challenge_id=new_id(), purpose=purpose, channel=channel, contact_id=contact_id, account_id=account_id,
-        activation_id=activation_id, session_id=session_id, language=language, created_at=now,
-        expires_at=now + rules.ONE_TIME_CODE_LIFETIME, wrong_tries=0, sent=1,
-    )  # fmt: skip
-    session.add(challenge)
-    session.flush()
-    return challenge
+    row = {
+        "challenge_id": new_id(), "purpose": purpose, "channel": channel, "contact_id": contact_id,
+        "account_id": account_id, "activation_id": activation_id, "session_id": session_id, "language": language,
+        "created_at": now, "expires_at": now + rules.ONE_TIME_CODE_LIFETIME, "wrong_tries": 0, "sent": 1,
+    }  # fmt: skip
+    session.flush()  # the contact it names may be as new
+    session.execute(_ADD, row)
+    return Challenge(**row)
+
+
+_ADD = sa.insert(_CHALLENGES)
 
 
 def newest_challenge(session: Session, activation_id: str) -> Challenge | None:
     """The code last sent in an activation."""
     query = sa.select(Challenge).where(Challenge.activation_id == activation_id)
     return session.scalars(query.order_by(Challenge.created_at.desc()).limit(1)).first()
-
-
-def challenge(session: Session, challenge_id: str, purpose: str) -> Challenge | None:
-    """A challenge of this purpose, dead or alive, held until the transaction ends.
-
-    Held, so that many guesses at one moment are looked at one after the other, and no more than five of them.
-    """
-    found = session.get(Challenge, challenge_id, with_for_update=True, populate_existing=True)
-    return found if found is not None and found.purpose == purpose else None
 
 
 def _is_live(now: datetime) -> Any:
@@ -70,34 +76,75 @@ def live_challenge(session: Session, challenge_id: str, now: datetime) -> tuple[
     return None if row is None else (row[0], row[1])
 
 
+_SENT = (
+    sa.select(_CONTACTS.c.value, _CONTACTS.c.kind, _CHALLENGES.c.language, _CHALLENGES.c.purpose)
+    .join_from(_CHALLENGES, _CONTACTS, _CONTACTS.c.contact_id == _CHALLENGES.c.contact_id)
+    .where(_CHALLENGES.c.challenge_id == sa.bindparam("challenge_id"), _LIVE)
+)
+
+
+def to_send(session: Session, challenge_id: str, now: datetime) -> Any:
+    """Where a code that can still be used goes (value, kind), in which language, for what purpose; or None."""
+    return session.execute(_SENT, {"challenge_id": challenge_id, "now": now}).first()
+
+
 # --- codes of log-in --------------------------------------------------------------------------------------------------
 
-
-def contacts_for_codes(session: Session, account_id: str) -> dict[str, str | None]:
-    """By kind, the contact an account's one-time codes go to: the one proved last."""
-    query = sa.select(Contact.kind, Contact.contact_id).where(
-        Contact.account_id == account_id, Contact.proved_at.is_not(None)
-    )
-    return {row.kind: row.contact_id for row in session.execute(query.order_by(Contact.proved_at))}
-
-
-def _is_live_for_log_in(challenge_id: str, now: datetime) -> Any:
-    """Live, and begun with the password that the account has now."""
-    same_password = sa.exists().where(
-        Account.account_id == Challenge.account_id, Account.password_changed_at <= Challenge.created_at
-    )
-    return sa.and_(Challenge.challenge_id == challenge_id, _is_live(now), same_password)
+_WAYS = sa.union_all(
+    sa.select(_CONTACTS.c.kind, _CONTACTS.c.contact_id, _CONTACTS.c.proved_at).where(
+        _CONTACTS.c.account_id == sa.bindparam("account_id"), _CONTACTS.c.proved_at.is_not(None)
+    ),
+    sa.select(sa.literal("totp"), sa.null(), _APPS.c.proved_at).where(
+        _APPS.c.account_id == sa.bindparam("account_id"), _APPS.c.proved_at.is_not(None)
+    ),
+).order_by("proved_at")
 
 
-def is_live_for_log_in(session: Session, challenge_id: str, now: datetime) -> bool:
-    """Whether the code of a log-in can still be used."""
-    return session.execute(sa.select(sa.literal(1)).where(_is_live_for_log_in(challenge_id, now))).first() is not None
+def ways_of_codes(session: Session, account_id: str) -> tuple[dict[str, str | None], bool]:
+    """By kind, the contact an account's one-time codes go to: the one proved last; and whether an app shows some."""
+    ways = {row.kind: row.contact_id for row in session.execute(_WAYS, {"account_id": account_id})}
+    has_app = "totp" in ways
+    ways.pop("totp", None)
+    return ways, has_app
 
 
-def use_challenge_for_log_in(session: Session, challenge_id: str, now: datetime) -> bool:
+@dataclass(frozen=True)
+class LogInCode:
+    """The code of a log-in that somebody enters. live: it can still be used, with the password the account has now."""
+
+    channel: str
+    live: bool
+    account: AccountFacts
+
+
+_SAME_PASSWORD = ACCOUNTS.c.password_changed_at <= _CHALLENGES.c.created_at
+_ENTERED = (
+    sa.select(_CHALLENGES.c.channel, sa.and_(_LIVE, _SAME_PASSWORD).label("live"), *FACTS)
+    .select_from(with_capacities(_CHALLENGES.outerjoin(ACCOUNTS, ACCOUNTS.c.account_id == _CHALLENGES.c.account_id)))
+    .where(_CHALLENGES.c.challenge_id == sa.bindparam("challenge_id"), _CHALLENGES.c.purpose == "log_in")
+    .with_for_update(of=_CHALLENGES)
+)  # fmt: skip
+_USE = (
+    sa.update(_CHALLENGES).values(used_at=sa.bindparam("now"))
+    .where(_CHALLENGES.c.challenge_id == sa.bindparam("the_challenge"), _LIVE,
+           ACCOUNTS.c.account_id == _CHALLENGES.c.account_id, _SAME_PASSWORD)
+)  # fmt: skip
+
+
+def code_of_log_in(session: Session, challenge_id: str, now: datetime) -> LogInCode | None:
+    """The code of a log-in, dead or alive, held until the transaction ends, with whose it is.
+
+    Held, so that many guesses at one moment are looked at one after the other, and no more than five of them.
+    """
+    rows = session.execute(_ENTERED, {"challenge_id": challenge_id, "now": now}).all()
+    account = facts_of(rows)
+    return LogInCode(rows[0].channel, rows[0].live, account) if account is not None else None
+
+
+def use_code_of_log_in(session: Session, challenge_id: str, now: datetime) -> bool:
     """Uses up the code of a log-in; true for exactly one of those who submit it."""
-    statement = sa.update(Challenge).where(_is_live_for_log_in(challenge_id, now)).values(used_at=now)
-    return session.scalar(statement.returning(Challenge.challenge_id)) is not None
+    used: Any = session.execute(_USE, {"the_challenge": challenge_id, "now": now})
+    return bool(used.rowcount)
 
 
 def sendable_challenge(session: Session, challenge_id: str, purpose: str, now: datetime) -> Challenge | None:

@@ -2,23 +2,24 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.db import new_id
 from services.identity import rules
-from services.identity.models import LogInSession, RefreshToken
+from services.identity.models import LogInSession, RefreshToken, metadata
 from services.identity.models_machines import MachineToken
-from services.identity.store import NOBODY
+from services.identity.store import CURRENT_KEY, NOBODY
 
 
-def open_session(
-    session: Session, account_id: str, held: rules.Held, establishment_id: str | None, stay_connected: bool,
-    now: datetime, *, factors: str, software: str | None = None, address: str | None = None,
+def new_session(
+    account_id: str, held: rules.Held, establishment_id: str | None, stay_connected: bool, now: datetime,
+    *, factors: str, software: str | None = None, address: str | None = None,
 ) -> LogInSession:  # fmt: skip
-    """A new log-in session; factors: with what the person logged in, see models.LogInSession."""
-    opened = LogInSession(
+    """A new log-in session, to be opened; factors: with what the person logged in, see models.LogInSession."""
+    return LogInSession(
         session_id=new_id(), account_id=account_id, capacity=held.kind,
         patient_id=held.subject_id if held.kind == "patient" else None,
         professional_id=held.subject_id if held.kind == "professional" else None,
@@ -26,15 +27,35 @@ def open_session(
         address=address, authenticated_at=now, last_used_at=now, started_at=now,
         expires_at=rules.session_expiry(now, stay_connected),
     )  # fmt: skip
-    session.add(opened)
-    session.flush()
-    return opened
 
 
-def add_refresh_token(session: Session, log_in: LogInSession, token_hash: bytes, now: datetime) -> None:
-    """The next link of a session's chain."""
+# What is written and the key that signs what is told of it: one journey to the database. A WITH does both.
+_SESSIONS, _LINKS = metadata.tables["sessions"], metadata.tables["refresh_tokens"]
+_SESSION = ("session_id", "account_id", "capacity", "patient_id", "professional_id", "establishment_id",
+            "stay_connected", "factors", "software", "address", "authenticated_at", "last_used_at", "started_at",
+            "expires_at")  # fmt: skip
+_LINK = ("token_hash", "session_id", "issued_at", "expires_at")
+_opened = sa.insert(_SESSIONS).values({name: sa.bindparam(f"session_{name}") for name in _SESSION}).cte("opened")
+_linked = sa.insert(_LINKS).values({name: sa.bindparam(f"link_{name}") for name in _LINK}).cte("linked")
+_LINK_ALONE = CURRENT_KEY.add_cte(_linked)
+_SESSION_AND_LINK = CURRENT_KEY.add_cte(_opened, _linked)
+
+
+def open_session(session: Session, log_in: LogInSession, token_hash: bytes, now: datetime) -> sa.Row[Any]:
+    """Opens a session with the first link of its chain; the key that signs now: kid, jwk, wrapped."""
+    opened = {f"session_{name}": getattr(log_in, name) for name in _SESSION}
+    return session.execute(_SESSION_AND_LINK, opened | _linked_to(log_in, token_hash, now)).one()
+
+
+def add_refresh_token(session: Session, log_in: LogInSession, token_hash: bytes, now: datetime) -> sa.Row[Any]:
+    """The next link of a session's chain; the key that signs now: kid, jwk, wrapped."""
+    return session.execute(_LINK_ALONE, _linked_to(log_in, token_hash, now)).one()
+
+
+def _linked_to(log_in: LogInSession, token_hash: bytes, now: datetime) -> dict[str, Any]:
     expires_at = rules.refresh_expiry(now, log_in.expires_at, log_in.stay_connected)
-    session.add(RefreshToken(token_hash=token_hash, session_id=log_in.session_id, issued_at=now, expires_at=expires_at))
+    return {"link_token_hash": token_hash, "link_session_id": log_in.session_id, "link_issued_at": now,
+            "link_expires_at": expires_at, "now": now}  # fmt: skip
 
 
 def session_of_refresh(session: Session, token_hash: bytes) -> tuple[LogInSession, bool] | None:

@@ -31,6 +31,12 @@ FOREIGN_EVENT_TYPES: Final[tuple[str, ...]] = (DOCUMENT_DEPOSITED, DOCUMENT_CONF
 
 LANGUAGES: Final[tuple[str, ...]] = ("fr", "lb", "pt", "en", "de")
 
+LETTER_STATES: Final[tuple[str, ...]] = ("waiting", "printed")
+LETTER_OCCASIONS: Final[tuple[str, ...]] = (
+    "record_opened", "letter_activation", "letter_recovery", "account_invited.professional", "account_invited.agent",
+)  # fmt: skip
+"""Why a letter goes out."""
+
 
 class SubscriptionNotFound(Refusal):
     """No subscription has this id."""
@@ -106,3 +112,21 @@ class EndedSubscription(TypedDict):
 
     subscription_id: str
     ended_at: str
+
+
+class ShownLetter(TypedDict):
+    """One line of a list of letters: nothing of the person, nothing of the codes."""
+
+    letter_id: str
+    occasion: str
+    state: str
+    due_by: str
+    overdue: bool
+    printed_at: str | None
+
+
+class LetterPage(TypedDict):
+    """Answer of `list_letters`; `next_cursor` is null on the last page."""
+
+    letters: list[ShownLetter]
+    next_cursor: str | None

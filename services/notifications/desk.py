@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.bus import Service
-from services.notifications.ports.letters import Letters
 from services.notifications.ports.mail import Mailer
+from services.notifications.ports.press import Press
 from services.notifications.ports.sms import Sms, sms_of
 from services.notifications.ports.subscriber_broker import SubscriberBroker
 from services.settings import Settings
@@ -19,7 +19,7 @@ class Outside:
 
     mailer: Mailer
     sms: Sms | None
-    letters: Letters
+    letters: Press
     subscribers: SubscriberBroker
     settings: Settings
 
@@ -32,7 +32,7 @@ class Outside:
     def of(settings: Settings) -> Outside:
         """The ports these settings lead to; nothing is connected yet."""
         return Outside(
-            Mailer(settings), sms_of(settings), Letters(settings.letters_folder), SubscriberBroker(settings), settings
+            Mailer(settings), sms_of(settings), Press(settings.letters_folder), SubscriberBroker(settings), settings
         )
 
 

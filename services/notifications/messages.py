@@ -7,6 +7,7 @@ same Message-ID or client reference.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -19,12 +20,13 @@ from services.notifications.desk import Desk
 from services.notifications.ports.mail import MailRefused
 from services.notifications.ports.sms import SmsRefused
 from services.notifications.ports.texts import date_text, mail_text, sms_text, time_text
+from services.tokens import Context
 
 
 class Messages(Desk):
     """The handlers that tell people something."""
 
-    @on("identity", OneTimeCodeRequested)
+    @on("identity", OneTimeCodeRequested, urgent=True)
     def on_one_time_code_requested(self, session: Session, event: Received) -> None:
         """Sends a one-time code to the address it shall prove or to the account's own; one already over is not sent."""
         requested: OneTimeCodeRequested = event.data
@@ -39,7 +41,7 @@ class Messages(Desk):
             to=None if spent else (told["kind"], told["address"]), values=values, instead="spent",
         )  # fmt: skip
 
-    @on("identity", AccountNoticeDue)
+    @on("identity", AccountNoticeDue, urgent=True)
     def on_account_notice_due(self, session: Session, event: Received) -> None:
         """Tells every address of an account, the removed one too, what has happened to it.
 
@@ -75,13 +77,25 @@ class Messages(Desk):
         accessed: RecordFirstAccessedBy = event.data
         if store.message_settled(session, event.id, accessed.patient_id):
             return
-        known = self.identity.contacts_of(event.context, patient_id=accessed.patient_id, professional_id=None)
+        known = self._contacts_of(event.context, accessed.patient_id)
         at, language = datetime.fromisoformat(accessed.at), rules.language_of(known["language"])
         self._tell(
             session, event, "record_first_accessed_by", ("patient", accessed.patient_id), known["language"],
             to=rules.best_contact(known["contacts"]), instead="no_channel",
             values={"date": date_text(at, language), "time": time_text(at, language)},
         )  # fmt: skip
+
+    def _contacts_of(self, context: Context, patient_id: str) -> dict[str, Any]:
+        """Where a patient can be told something; where two were merged, the account may be that of either."""
+        known: dict[str, Any] = self.identity.contacts_of(context, patient_id=patient_id, professional_id=None)
+        if known["contacts"]:
+            return known
+        same = self.directory.ids_of_patient(context, patient_id=patient_id)["patient_ids"]
+        others = (
+            self.identity.contacts_of(context, patient_id=other, professional_id=None)
+            for other in same if other != patient_id
+        )  # fmt: skip
+        return next((each for each in others if each["contacts"]), known)
 
     def _values_of(self, told: dict[str, str], language: str) -> dict[str, str]:
         at = datetime.fromisoformat(told["at"])

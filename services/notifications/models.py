@@ -42,19 +42,38 @@ _ID = Uuid(as_uuid=False)
 
 
 class Letter(Model):
-    """One printed letter. The codes on it stand nowhere but on the paper's file and, hashed, with their owners."""
+    """One letter, waiting from its event on until it is printed; `due_by`: until when it must be on its way.
+
+    The codes on it are born when it is printed, and stand nowhere but on the paper's file and, hashed, with their
+    owners. `purpose`: what its activation code is for; `reference`: what it says of the invitation. `attempts`: how
+    often it could not be printed, and `retry_at`: before when it is not tried again.
+    """
 
     __tablename__ = "letters"
-    __table_args__ = (UniqueConstraint("event_id", "recipient_id"),)
+    __table_args__ = (
+        UniqueConstraint("event_id", "recipient_id"),
+        CheckConstraint("state in ('waiting', 'printed')", name="state"),
+        CheckConstraint("(state = 'printed') = (printed_at is not null)", name="printed_at"),
+        CheckConstraint("purpose in ('activation', 'recovery')", name="purpose"),
+        Index("ix_letters_waiting", "due_by", "letter_id", postgresql_where=text("state = 'waiting'")),
+        Index("ix_letters_printed", "printed_at", "letter_id", postgresql_where=text("state = 'printed'")),
+    )
 
     letter_id: Mapped[str] = mapped_column(_ID, primary_key=True)
     event_id: Mapped[str] = mapped_column(_ID)
+    request_id: Mapped[str | None]
     occasion: Mapped[str]
     recipient_kind: Mapped[str]
     recipient_id: Mapped[str]
     record_id: Mapped[str | None] = mapped_column(_ID)
-    language: Mapped[str]
-    printed_at: Mapped[datetime]
+    purpose: Mapped[str]
+    reference: Mapped[str]
+    state: Mapped[str]
+    due_by: Mapped[datetime]
+    attempts: Mapped[int]
+    retry_at: Mapped[datetime | None]
+    language: Mapped[str | None]
+    printed_at: Mapped[datetime | None]
 
 
 class Message(Model):

@@ -17,6 +17,8 @@ from services.notifications.contract import (
     DOCUMENT_DEPOSITED,
     FOREIGN_EVENT_TYPES,
     LANGUAGES,
+    LETTER_STATES,
+    ShownLetter,
     ShownSubscription,
 )
 
@@ -75,6 +77,48 @@ def letter_id_for(event_id: str, recipient_id: str) -> str:
     folder is always valid.
     """
     return str(uuid.uuid5(_LETTERS, f"{event_id}/{recipient_id}"))
+
+
+LETTER_WITHIN: Final = timedelta(days=7)
+"""How long after the request a letter is on its way at the latest [seed 002; for the other letters ours]."""
+
+_LONGEST_WAIT_IN_OUTAGE: Final = timedelta(minutes=1)
+_LONGEST_WAIT: Final = timedelta(hours=1)
+
+
+def letter_due_by(asked_at: str) -> datetime:
+    """Until when the letter must be on its way that was asked for at this time (RFC 3339)."""
+    return datetime.fromisoformat(asked_at) + LETTER_WITHIN
+
+
+def wait_before_print(attempts: int, outage: bool) -> timedelta:
+    """How long a letter rests that could not be printed for the n-th time; an outage is over sooner than a fault."""
+    longest = _LONGEST_WAIT_IN_OUTAGE if outage else _LONGEST_WAIT
+    return min(longest, timedelta(seconds=0.5 * 2 ** min(attempts, 20)))
+
+
+def may_see_letters(capacity: str) -> bool:
+    """Only the agency's agents see which letters wait."""
+    return capacity == "agent"
+
+
+def wrong_letter_page(state: object, limit: object, cursor: object, most: int) -> list[dict[str, str]]:
+    """The errors of a wish for a page of letters, as JSON pointers."""
+    errors = [] if state in LETTER_STATES else [{"pointer": "/state", "message": "choice"}]
+    return errors + wrong_page(None, limit, cursor, most)
+
+
+def shown_letter(letter: Mapping[str, Any], now: datetime, text_of: Callable[[datetime], str]) -> ShownLetter:
+    """A letter as a list shows it; late is one that should be on its way and waits."""
+    printed_at = letter["printed_at"]
+    return {
+        "letter_id": letter["letter_id"],
+        "occasion": letter["occasion"],
+        "state": letter["state"],
+        "due_by": text_of(letter["due_by"]),
+        "overdue": printed_at is None and letter["due_by"] < now,
+        "printed_at": None if printed_at is None else text_of(printed_at),
+    }
 
 
 def message_id_for(event_id: str, recipient_id: str, channel: str) -> str:

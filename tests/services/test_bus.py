@@ -29,7 +29,7 @@ from services.refusals import NotAllowed, Refusal, TooManyTries, Unauthenticated
 from services.rpc import RpcClient
 from services.settings import Settings
 from services.tokens import AUDIENCE, ISSUER, Context
-from tests.services.probe import NotToday, Poked
+from tests.services.probe import Begged, NotToday, Poked
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
@@ -63,14 +63,15 @@ class Bus:
         self.clients: dict[str, RpcClient] = {}
         self.log = stack.layout.state / "probe.log"
         self.process: subprocess.Popen[bytes] | None = None
-        # Poked is no event of the platform: its route is made for this test alone.
+        # Poked and Begged are no events of the platform: their routes are made for this test alone.
         from deploy.local import rabbitmq
 
         settings = settings_of(stack, "audit")
         arguments = {"source": "audit.events", "destination": "audit.inbox", "destination_type": "queue"}
         definitions = stack.layout.state / "probe-binding.json"
-        binding = {**arguments, "vhost": settings.broker_vhost, "routing_key": Poked.type, "arguments": {}}
-        definitions.write_text(json.dumps({"bindings": [binding]}))
+        bindings = [{**arguments, "vhost": settings.broker_vhost, "routing_key": kind.type, "arguments": {}}
+                    for kind in (Poked, Begged)]  # fmt: skip
+        definitions.write_text(json.dumps({"bindings": bindings}))
         definitions.chmod(0o644)
         rabbitmq.control(stack.layout, "import_definitions", str(definitions))
 
@@ -300,13 +301,24 @@ def test_an_ended_session_is_refused_although_its_token_is_genuine(bus: Bus, key
     assert refused.value.code == "session_ended"
 
 
-def test_an_idempotency_key_gives_the_first_answer_again_and_works_once(bus: Bus) -> None:
-    key = context(idempotency_key=new_id())
-    assert bus.ask("mark_once", key, what="once") == bus.ask("mark_once", key, what="once") == {"marked": "once"}
+def test_an_idempotency_key_gives_the_first_answer_again_and_works_once(bus: Bus, keys: Keys) -> None:
+    me = context(idempotency_key=new_id(), token=keys.token())
+    assert bus.ask("mark_mine", me, what="once") == bus.ask("mark_mine", me, what="once") == {"marked": "once"}
     assert bus.marks()["once"][0] == 1
     with pytest.raises(Refusal) as refused:
-        bus.ask("mark_once", key, what="once, but other")
+        bus.ask("mark_mine", me, what="once, but other")
     assert refused.value.code == "idempotency_key_reused"
+    other = replace(me, token=keys.token())
+    assert bus.ask("mark_mine", other, what="once, but theirs") == {"marked": "once, but theirs"}
+
+
+def test_strangers_who_choose_the_same_idempotency_key_never_get_each_others_answer(bus: Bus) -> None:
+    key = new_id()
+    mine, theirs = context(idempotency_key=key), context(idempotency_key=key)
+    for _ in range(2):
+        assert bus.ask("mark_once", mine, what="a stranger's") == {"marked": "a stranger's"}
+        assert bus.ask("mark_once", theirs, what="another's") == {"marked": "another's"}
+    assert (bus.marks()["a stranger's"][0], bus.marks()["another's"][0]) == (1, 1)
 
 
 def test_an_idempotency_key_in_flight_is_refused(bus: Bus) -> None:
@@ -397,6 +409,20 @@ def test_a_failing_event_undoes_none_of_those_worked_together_with_it(bus: Bus) 
         mended = inbox.update().where(inbox.c.event_id == failing).values(envelope=row.envelope, due_at=now())
         connection.execute(mended)
     eventually(lambda: _done(bus.row(failing)), "the last one")
+
+
+def test_an_event_that_somebody_waits_for_goes_before_all_that_nobody_waits_for(bus: Bus) -> None:
+    thing, many = new_id(), 1000
+    event_id = bus.ask("poke", thing_id=thing, mood="good")[0]
+    row = eventually(lambda: _done(bus.row(event_id)), "the first event")
+    slow = row.envelope.replace('"good"', '"slow"')
+    due = [{"event_id": new_id(), "source": "audit", "type": Poked.type, "envelope": slow} for _ in range(many)]
+    with bus.engine.begin() as connection:
+        connection.execute(inbox.insert(), due)
+    bus.ask("beg", thing_id=thing)
+    _, poked_before = eventually(lambda: bus.marks().get(f"begged {thing}"), "the urgent one")
+    assert poked_before < many - 200  # at most what was in work already, and what came while it was on its way
+    eventually(lambda: _when(bus.marks().get(f"poked {thing}"), 1 + many), "all the others")
 
 
 def _tried(row: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +26,7 @@ from services.identity.contract import (
 )
 from services.identity.models import Capacity, Challenge, Contact, LogInSession
 from services.identity.models_desk import Notice
-from services.refusals import InvalidInput, Refusal, SessionEnded, TooManyTries
+from services.refusals import InvalidInput, KeyReused, Refusal, SessionEnded, TooManyTries
 from services.tokens import Caller
 from tests.builders import context
 from tests.services.identity_house import PASSWORD, Front, Person, counting, refused
@@ -195,6 +196,24 @@ def test_the_same_code_is_sent_three_times_and_no_more(front: Front) -> None:
     refused(OneTimeCodeRefused, lambda: front.ask("resend_account_code", other, challenge_id=challenge_id))
     prove(front, me, challenge_id)
     refused(OneTimeCodeRefused, lambda: front.ask("resend_account_code", me, challenge_id=challenge_id))
+
+
+def test_an_address_given_twice_under_one_key_is_sent_one_code(front: Front) -> None:
+    _, me = owner(front)
+    keyed, given = keyed_as(me), {"kind": "mobile", "value": number()}
+    first = front.ask("add_account_contact", keyed, **given)
+    assert front.ask("add_account_contact", keyed, **given) == first
+    sent = [e for e in front.events("one_time_code_requested.v1") if e["challenge_id"] == first["challenge_id"]]
+    assert len(sent) == 1 and len(traces(front, me, "account.change_begun")) == 1
+    refused(KeyReused, lambda: front.ask("add_account_contact", keyed, kind="mobile", value=number()))
+    assert front.ask("add_account_contact", me, **given) != first, "without a key it is asked for anew"
+    _, other = owner(front)
+    theirs = replace(other, context=replace(other.context, idempotency_key=keyed.context.idempotency_key))
+    assert front.ask("add_account_contact", theirs, **given)["challenge_id"] != first["challenge_id"]
+
+
+def keyed_as(me: Caller) -> Caller:
+    return replace(me, context=replace(me.context, idempotency_key=new_id()))
 
 
 def test_codes_to_ever_new_addresses_are_slowed_down(front: Front) -> None:

@@ -16,6 +16,7 @@ from services.db import new_id, now
 from services.directory.models import Matricule
 from services.identity.contract import (
     CONDITIONS_VERSION,
+    ActivationComplete,
     ActivationNotFound,
     ActivationRefused,
     ConditionsDue,
@@ -255,6 +256,38 @@ def test_nobody_sees_personal_data_before_the_letter_or_without_the_token(front:
     refused(ActivationNotFound, lambda: front.ask("activation_person", context(), **mine | {"activation_token": "x"}))
     app = front.begin(patient, front.letter(patient), flow="app")
     refused(StepOutOfOrder, lambda: front.ask("activation_person", context(), **app))
+
+
+def test_personal_data_answered_twice_under_one_key_get_the_first_answer_and_no_token_is_kept(front: Front) -> None:
+    who, other = front.patient(), front.patient()
+    run, theirs = front.begin(who, front.letter(who)), front.begin(other, front.letter(other))
+    keyed = who.at(idempotency_key=new_id())
+    doubt = {"correct": False, "message": "Je m’appelle Weber."}
+    first = front.ask("confirm_person", keyed, **run, **doubt)
+    assert front.ask("confirm_person", keyed, **run, **doubt) == first
+    case = sa.select(HelpdeskRequest.message).where(HelpdeskRequest.request_id == first["helpdesk"]["request_id"])
+    asked = front.traces(who.address, "helpdesk.requested")
+    assert front.one(case) == doubt["message"] and len(asked) == 1
+    kept = front.one(sa.text("select string_agg(response::text, '') from requests"))
+    assert first["helpdesk"]["reference"] in kept and first["helpdesk"]["tracking_token"] not in kept
+    refused(ActivationNotFound, lambda: front.ask(
+        "confirm_person", keyed, **run | {"activation_token": "x"}, **doubt))  # fmt: skip
+    stranger = other.at(idempotency_key=keyed.idempotency_key)
+    elsewhere = front.ask("confirm_person", stranger, **theirs, **doubt)
+    assert elsewhere["activation_id"] == theirs["activation_id"]
+    assert elsewhere["helpdesk"]["request_id"] != first["helpdesk"]["request_id"]
+
+
+def test_personal_data_confirmed_twice_under_one_key_get_the_first_answer_when_the_activation_is_over(
+    front: Front,
+) -> None:
+    who = front.patient()
+    run = front.begin(who, front.letter(who))
+    keyed = who.at(idempotency_key=new_id())
+    first = front.ask("confirm_person", keyed, **run, correct=True)
+    assert first["helpdesk"] is None and front.walk(run, who)["complete"]
+    assert front.ask("confirm_person", keyed, **run, correct=True) == first
+    refused(ActivationComplete, lambda: front.ask("confirm_person", who.at(), **run, correct=True))
 
 
 def test_wrong_data_open_one_case_at_the_helpdesk_and_the_step_stays_open(front: Front) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +23,7 @@ from services.identity.contract import (
 )
 from services.identity.models import LogInSession
 from services.identity.models_factors import Authenticator
-from services.refusals import InvalidInput, Refusal, TooManyTries
+from services.refusals import InvalidInput, KeyReused, Refusal, TooManyTries
 from services.tokens import Caller
 from tests.services.identity_house import Front, Person, refused
 
@@ -259,3 +260,42 @@ def test_the_secret_of_an_app_lies_wrapped_and_opens_under_its_own_id_only(
     assert key.unwrapped_secret(app["authenticator_id"], wrapped) == app["secret"]
     with pytest.raises(Exception, match="does not open"):
         key.unwrapped_secret(new_id(), wrapped)
+
+
+# --- an answer that was lost on the way -------------------------------------------------------------------------------
+
+
+def test_a_repeat_under_one_key_shows_the_secret_of_the_same_app_and_no_answer_is_kept_with_it(front: Front) -> None:
+    who = front.member(front.patient())
+    me = front.session(who)
+    keyed = replace(me, context=replace(me.context, idempotency_key=new_id()))
+    first = begin(front, keyed)
+    assert begin(front, keyed) == first
+    refused(KeyReused, lambda: begin(front, keyed, name="Tablette"))
+    count = sa.select(sa.func.count()).where(Authenticator.account_id == who.account_id)
+    assert front.one(count) == 1 and begin(front, me) != first and front.one(count) == 2
+    kept = front.one(sa.text("select string_agg(response::text, '') from requests"))
+    assert first["authenticator_id"] in kept and first["secret"] not in kept and "secret" not in kept
+    assert prove(front, me, first, code_of(first))
+
+
+def test_a_repeat_shows_no_secret_to_an_old_log_in_nor_to_another_account(front: Front) -> None:
+    me, other = (front.session(front.member(front.patient())) for _ in range(2))
+    key = new_id()
+    keyed, theirs = (replace(one, context=replace(one.context, idempotency_key=key)) for one in (me, other))
+    first = begin(front, keyed)
+    assert begin(front, theirs)["authenticator_id"] != first["authenticator_id"]
+    whose = LogInSession.session_id == me.session_id
+    front.change(sa.update(LogInSession).where(whose).values(authenticated_at=now() - timedelta(minutes=16)))
+    refused(ReauthenticationDue, lambda: begin(front, keyed))
+    front.change(sa.update(LogInSession).where(whose).values(authenticated_at=now()))
+    assert begin(front, keyed) == first
+
+
+def test_a_repeat_shows_no_secret_that_opens_the_account_already(front: Front) -> None:
+    me = front.session(front.member(front.patient()))
+    keyed = replace(me, context=replace(me.context, idempotency_key=new_id()))
+    begun = begin(front, keyed)
+    prove(front, me, begun, code_of(begun))
+    refused(AuthenticatorNotFound, lambda: begin(front, keyed))
+    assert begin(front, me)["authenticator_id"] != begun["authenticator_id"], "a new one is begun without the key"

@@ -147,6 +147,20 @@ def test_a_process_gives_way_to_others_and_knows_nothing_of_its_service(pool: Ha
     assert SECRET.encode() not in (process / "cmdline").read_bytes()
 
 
+def test_a_process_keeps_the_memory_of_a_hash_for_the_next(pool: Hashers) -> None:
+    pool(hashing.hashed, SECRET)
+    [hasher] = everyone(pool)
+
+    def pages_taken() -> int:
+        return int(Path(f"/proc/{hasher.process.pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+    before = pages_taken()
+    for _ in range(4):
+        pool(hashing.hashed, SECRET)
+    pages_of_a_hash = hashing.MEMORY_KIB * 1024 // os.sysconf("SC_PAGE_SIZE")
+    assert pages_taken() - before < pages_of_a_hash // 10, "each hash takes its memory from the kernel anew"
+
+
 def test_a_process_ends_with_its_service_however_that_dies() -> None:
     service = subprocess.Popen(
         [sys.executable, "-c", SERVICE], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]

@@ -171,7 +171,7 @@ def test_requests_without_end_with_one_reply_address_are_slowed_wherever_they_co
     assert letter.follow()["state"] == "open", "another way to answer is open to the owner"
 
 
-def test_the_same_form_under_the_same_key_is_one_request_with_one_token_and_another_form_is_refused(
+def test_the_same_form_under_the_same_key_is_one_request_with_one_token_and_another_form_is_another_request(
     front: Front,
 ) -> None:
     who = front.person()
@@ -179,9 +179,13 @@ def test_the_same_form_under_the_same_key_is_one_request_with_one_token_and_anot
     form = FORM | {"reply_value": who.email}
     first = front.ask("open_request", at, **form)
     assert front.ask("open_request", at, **form) == first
-    refused(KeyReused, lambda: front.ask("open_request", at, **(form | {"message": "Autre chose"})))
     count = sa.select(sa.func.count()).where(HelpdeskRequest.reply_value == who.email)
     assert front.one(count) == 1
+    stranger = front.person().at(idempotency_key=at.idempotency_key)
+    other = front.ask("open_request", stranger, **(form | {"message": "Autre chose"}))
+    assert not set(other.values()) & set(first.values()), "nobody gets the answer of whoever chose the same key"
+    assert front.ask("open_request", stranger, **(form | {"message": "Autre chose"})) == other
+    assert front.ask("open_request", at, **form) == first and front.one(count) == 2
     kept = front.one(sa.text("select string_agg(response::text, '') from requests"))
     assert first["tracking_token"] not in kept, "the answers kept for repeats hold no token"
 
@@ -482,6 +486,22 @@ def test_a_check_repeated_under_one_key_is_noted_once_and_is_no_other_check(fron
 
 
 # --- corrected contacts -----------------------------------------------------------------------------------------------
+
+
+def test_a_correction_repeated_under_one_key_sends_one_code_and_corrects_nothing_else(front: Front) -> None:
+    desk = Desk(front, front.member(front.patient())).taken().checked()
+    agent = replace(desk.agent, context=context(idempotency_key=new_id()))
+    correction, before = {"kind": "email", "value": f"{new_id()}@example.lu"}, codes_sent(front)
+    first = desk.act("correct_contact", agent, **correction)
+    assert desk.act("correct_contact", agent, **correction) == first
+    assert codes_sent(front) == before + 1
+    refused(KeyReused, lambda: desk.act("correct_contact", agent, kind="email", value=f"{new_id()}@example.lu"))
+    desk.act("correct_contact", **correction)
+    assert codes_sent(front) == before + 2, "without a key it is asked for anew"
+
+
+def codes_sent(front: Front) -> int:
+    return len(front.events("one_time_code_requested.v1"))
 
 
 def values(front: Front, who: Person) -> set[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -120,6 +122,20 @@ def test_requests_are_slowed_for_the_known_and_the_unknown_alike_and_each_is_tra
         traces = front.traces(who.address, "letter.requested")
         assert Counter(trace["outcome"] for trace in traces) == {"allowed": 5, "refused": 1}
         assert {trace["patient_id"] for trace in traces} == {who.patient_id}
+
+
+def test_a_request_repeated_under_one_key_counts_once_and_another_persons_counts_too(front: Front) -> None:
+    known, unknown = front.patient(), front.person()
+    for who in (known, unknown):
+        keyed = who.at(idempotency_key="k-1")
+        for _ in range(7):  # two more than anybody may ask for
+            assert front.ask("request_letter", keyed, matricule=who.matricule, kind="patient") == ANSWER
+        [trace] = front.traces(who.address, "letter.requested")
+        assert trace["patient_id"] == who.patient_id
+    kept = front.one(sa.text("select string_agg(key || encode(digest, 'hex') || response::text, '') from requests"))
+    for who in (known, unknown):
+        body = json.dumps({"kind": "patient", "matricule": who.matricule}, sort_keys=True, separators=(",", ":"))
+        assert who.matricule not in kept and sha256(body.encode()).hexdigest() not in kept
 
 
 @pytest.mark.parametrize("given", [{"kind": "agent"}, {"kind": "x"}, {"matricule": "18931201057"}, {"matricule": ""}])

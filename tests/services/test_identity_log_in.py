@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from argon2 import PasswordHasher
 
 from services.db import new_id, now
 from services.directory.models import Professional
@@ -24,6 +25,7 @@ from services.identity.contract import (
     OneTimeCodeRefused,
 )
 from services.identity.models import Account, Capacity, Challenge, LogInSession, TriesRow
+from services.identity.ports import hashing
 from services.refusals import InvalidInput, Refusal, TooManyTries, Unavailable
 from tests.services.identity_house import KEY, PASSWORD, Front, Person, counting, refused
 
@@ -58,6 +60,26 @@ def test_wrong_passwords_and_unknown_people_are_refused_alike_at_the_price_of_on
     for matricule in ("1", None):
         refused(InvalidInput, lambda matricule=matricule: front.ask(  # type: ignore[misc]
             "start_log_in", known.at(), matricule=matricule, password=PASSWORD))  # fmt: skip
+
+
+def test_a_hash_of_an_earlier_cost_still_lets_in_and_is_made_anew_by_the_right_password_alone(front: Front) -> None:
+    who = front.member(front.patient())
+    cheap = PasswordHasher(time_cost=1, memory_cost=hashing.MEMORY_KIB, parallelism=1).hash(PASSWORD)
+    of_account = Account.account_id == front.log_in(who)["account_id"]
+    with front.house.sessions["identity"].transaction() as session:
+        session.execute(sa.update(Account).where(of_account).values(password_hash=cheap))
+
+    def stored() -> str:
+        with front.house.sessions["identity"].transaction() as session:
+            return str(session.scalar(sa.select(Account.password_hash).where(of_account)))
+
+    refused(LogInRefused, lambda: front.challenge(who, "wrong"))
+    assert stored() == cheap
+    front.log_in(who)
+    renewed = stored()
+    assert hashing.is_outdated(cheap) and not hashing.is_outdated(renewed)
+    front.log_in(who)
+    assert stored() == renewed
 
 
 def test_six_wrong_passwords_leave_six_tries_and_six_traces_and_a_stranger_locks_nobody_out(front: Front) -> None:

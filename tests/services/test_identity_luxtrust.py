@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -37,15 +38,15 @@ from services.identity.contract import (
     LuxTrustTaken,
     ReauthenticationDue,
 )
-from services.identity.models import Account, Activation, LogInSession
+from services.identity.models import Account, Activation, LogInSession, TriesRow
 from services.identity.models_desk import Notice
 from services.identity.models_factors import LuxTrustFlow, LuxTrustProduct
 from services.identity.ports.luxtrust import Issuer
 from services.refusals import InvalidInput, TooManyTries, Unavailable
-from services.tokens import Caller
+from services.tokens import Caller, Context
 from tests.authenticator import text
 from tests.builders import context
-from tests.services.identity_house import KEY, Front, Person, refused, run_of
+from tests.services.identity_house import KEY, Front, Person, refused, run_of, trace_left
 
 CALLBACK = "http://localhost:1/luxtrust/callback"
 
@@ -71,11 +72,14 @@ class Desk:
             back = way_back(http, begun["authorization_url"], card)
         return {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}
 
-    def come_back(self, begun: dict[str, Any], given: dict[str, str], **changes: Any) -> Any:
-        return self.front.ask("luxtrust_returned", context(), **({"binding": begun["binding"]} | given | changes))
+    def come_back(
+        self, begun: dict[str, Any], given: dict[str, str], who: Context | None = None, **changes: Any
+    ) -> Any:
+        told = {"binding": begun["binding"]} | given | changes
+        return self.front.ask("luxtrust_returned", who or context(), **told)
 
-    def walk(self, begun: dict[str, Any], card: Card) -> Any:
-        return self.come_back(begun, self.at_luxtrust(begun, card))
+    def walk(self, begun: dict[str, Any], card: Card, who: Context | None = None) -> Any:
+        return self.come_back(begun, self.at_luxtrust(begun, card), who)
 
     def begin(self, who: Person) -> dict[str, Any]:
         return dict(self.front.ask("start_luxtrust_log_in", who.at()))
@@ -103,6 +107,12 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(front: Front, infra: Stack) -> Desk:
     return Desk(front, infra)
+
+
+def tries(front: Front, purpose: str, who: Person) -> int | None:
+    """How many tries count against a person's network address."""
+    key = KEY.throttle_key(purpose, who.address)
+    return front.one(sa.select(TriesRow.checked).where(TriesRow.key == key))
 
 
 # --- log-in -----------------------------------------------------------------------------------------------------------
@@ -207,8 +217,7 @@ def test_an_address_that_begins_without_end_has_to_wait_and_no_other_has(desk: D
             desk.begin(flood)
     for _ in range(3):
         assert desk.log_in(who, card)["access_token"]
-    key = KEY.throttle_key("luxtrust", who.address)
-    assert front.one(sa.text(f"select checked from tries where key = '\\x{key.hex()}'")) == 0, "given back"
+    assert tries(front, "luxtrust", who) == 0, "given back"
 
 
 # --- the way back -----------------------------------------------------------------------------------------------------
@@ -297,7 +306,38 @@ def test_a_professionals_first_step_is_a_luxtrust_product_which_then_opens_the_a
     assert front.walk(run, who)["complete"]
     assert desk.log_in(who, card)["professional_id"] == who.professional_id
     traces = [t for t in front.events("access_traced.v1") if t["object_id"] == run["activation_id"]]
-    assert [(t["action"], t["purpose"]) for t in traces] == [("luxtrust.linked", "activation")]
+    assert [t["purpose"] for t in traces if t["action"] == "luxtrust.linked"] == ["activation"]
+
+
+def test_a_hospital_whose_professionals_are_who_they_say_begins_activations_without_end(
+    desk: Desk, front: Front
+) -> None:
+    who, card = front.professional(), desk.card()
+    for _ in range(3):
+        run = professional_run(front, who)
+        begun = front.ask("start_luxtrust_activation", who.at(), **run)
+        assert (tries(front, "activation_begun", who), tries(front, "luxtrust", who)) == (1, 1)
+        assert desk.walk(begun, card, who.at())["outcome"] == "done"
+        assert (tries(front, "activation_begun", who), tries(front, "luxtrust", who)) == (0, 0)
+
+
+@pytest.mark.parametrize("end", ["cancelled", "walked twice", "another browser", "never"])
+def test_an_activation_that_luxtrust_does_not_vouch_for_keeps_counting(desk: Desk, front: Front, end: str) -> None:
+    who, card = front.professional(), desk.card()
+    run = professional_run(front, who)
+    begun = front.ask("start_luxtrust_activation", who.at(), **run)
+    if end == "cancelled":
+        given = {"state": desk.at_luxtrust(begun, card)["state"], "error": "access_denied"}
+        assert desk.come_back(begun, given, who.at())["outcome"] == "cancelled"
+    elif end == "another browser":
+        refused(LuxTrustRefused, lambda: desk.walk(begun | {"binding": "another's"}, card, who.at()))
+    elif end == "walked twice":
+        given = desk.at_luxtrust(begun, card)
+        assert desk.come_back(begun, given, who.at())["outcome"] == "done"
+        again = front.ask("start_luxtrust_activation", who.at(), **professional_run(front, who))
+        assert again["flow_id"] != begun["flow_id"]
+        refused(LuxTrustRefused, lambda: desk.come_back(begun, given, who.at()))
+    assert (tries(front, "activation_begun", who), tries(front, "luxtrust", who)) == (1, 1)
 
 
 def test_a_step_that_is_not_ones_own_or_not_due_does_not_lead_to_luxtrust(desk: Desk, front: Front) -> None:
@@ -324,6 +364,42 @@ def test_a_journey_of_an_activation_is_no_log_in(desk: Desk, front: Front) -> No
     refused(LogInRefused, lambda: desk.finish(who, begun | {"log_in_token": ""}))
 
 
+# --- what each step leaves behind -------------------------------------------------------------------------------------
+
+
+def test_each_step_of_a_journey_is_traced_once_and_so_is_waiting_for_its_end(desk: Desk, front: Front) -> None:
+    who, card = desk.owner()
+    begun: list[Any] = []
+    steps = [trace_left(front, lambda: begun.append(desk.begin(who)))]
+    pending = trace_left(front, lambda: desk.finish(who, begun[0]))
+    assert (pending["action"], pending["reason"]) == ("session.opened", LuxTrustPending.code)
+    steps.append(trace_left(front, lambda: desk.walk(begun[0], card)))
+    assert [(step["action"], step["purpose"]) for step in steps] == [
+        ("log_in.begun", "luxtrust"), ("log_in.continued", "luxtrust")]  # fmt: skip
+    assert {(step["object_id"], step["account_id"]) for step in steps} == {(begun[0]["flow_id"], None)}
+    opened = trace_left(front, lambda: desk.finish(who, begun[0]))
+    assert (opened["action"], opened["account_id"]) == ("session.opened", who.account_id)
+
+
+def test_a_link_is_traced_when_it_begins_and_each_time_it_ends(desk: Desk, front: Front) -> None:
+    me, card = front.session(front.member(front.patient())), desk.card()
+    for _ in range(2):  # linked twice is linked once
+        begun: list[Any] = []
+        out = trace_left(front, lambda begun=begun: begun.append(front.ask("start_luxtrust_link", me)))  # type: ignore[misc]
+        assert (out["action"], out["purpose"], out["account_id"]) == (
+            "account.change_begun", "luxtrust", me.account_id)  # fmt: skip
+        back = trace_left(front, lambda begun=begun: desk.walk(begun[0], card))  # type: ignore[misc]
+        assert (back["action"], back["account_id"]) == ("luxtrust.linked", me.account_id)
+
+
+def test_the_step_of_an_activation_is_traced_when_it_begins_and_when_it_ends(desk: Desk, front: Front) -> None:
+    run, begun = professional_run(front, front.professional()), []
+    out = trace_left(front, lambda: begun.append(front.ask("start_luxtrust_activation", context(), **run)))
+    assert (out["action"], out["purpose"], out["object_id"]) == ("activation.step", "luxtrust", begun[0]["flow_id"])
+    back = trace_left(front, lambda: desk.walk(begun[0], desk.card()))
+    assert (back["action"], back["object_id"]) == ("luxtrust.linked", run["activation_id"])
+
+
 # --- the account's products -------------------------------------------------------------------------------------------
 
 
@@ -346,6 +422,21 @@ def test_a_product_is_linked_and_unlinked_and_the_owner_is_told_both_times(desk:
     assert sorted(notices(front, who)) == ["luxtrust_linked", "luxtrust_unlinked"]
     traces = [t["action"] for t in front.events("access_traced.v1") if t["object_id"] == product_id]
     assert traces == ["luxtrust.linked", "luxtrust.unlinked"]
+
+
+def test_a_product_that_is_linked_gives_the_try_back_and_one_that_is_not_does_not(desk: Desk, front: Front) -> None:
+    who, other = front.member(front.patient()), front.member(front.patient())
+    me, at = replace(front.session(who), context=who.at()), who.at()
+    mine, others = desk.card(), desk.card()
+    assert desk.link(front.session(other), others)["outcome"] == "done"
+    for card, left in ((mine, 0), (mine, 0), (others, 1)):
+        begun = front.ask("start_luxtrust_link", me)
+        assert tries(front, "luxtrust_link", who) == 1
+        if card is mine:
+            assert desk.walk(begun, card, at)["outcome"] == "done"
+        else:
+            refused(LuxTrustTaken, lambda begun=begun: desk.walk(begun, others, at))
+        assert tries(front, "luxtrust_link", who) == left
 
 
 def test_a_product_opens_one_account_only(desk: Desk, front: Front) -> None:

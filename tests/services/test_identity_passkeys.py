@@ -23,7 +23,7 @@ from services.identity.contract import (
     ReauthenticationDue,
     TooManyDevices,
 )
-from services.identity.models import Account, LogInSession
+from services.identity.models import Account, LogInSession, TriesRow
 from services.identity.models_desk import Notice
 from services.identity.models_factors import Ceremony, Passkey
 from services.identity.ports.webauthn import RelyingParty
@@ -31,7 +31,7 @@ from services.identity.rules_factors import PASSKEYS_AT_MOST
 from services.refusals import InvalidInput, TooManyTries
 from services.tokens import Caller
 from tests.authenticator import Authenticator, raw, text
-from tests.services.identity_house import PASSWORD, Front, Person, refused
+from tests.services.identity_house import KEY, PASSWORD, Front, Person, refused
 
 ORIGIN = "http://localhost:8080"
 
@@ -261,6 +261,21 @@ def test_an_address_that_asks_without_end_has_to_wait_and_no_other_has(owner: Ow
         for _ in range(200):
             front.ask("start_passkey_log_in", flood.at())
     assert owner.log_in()["access_token"]
+
+
+def test_a_log_in_that_ends_well_gives_its_try_back_and_one_that_does_not_keeps_counting(
+    owner: Owner, front: Front
+) -> None:
+    owner.add()
+    key = KEY.throttle_key("passkey", owner.who.address)
+    counted = sa.select(TriesRow.checked).where(TriesRow.key == key)
+    for _ in range(3):
+        assert owner.log_in()["access_token"]
+        assert front.one(counted) == 0
+    front.ask("start_passkey_log_in", owner.who.at())
+    assert front.one(counted) == 1
+    assert owner.log_in()["access_token"]
+    assert front.one(counted) == 1
 
 
 # --- registration -----------------------------------------------------------------------------------------------------

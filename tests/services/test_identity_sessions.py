@@ -181,7 +181,9 @@ def stale(front: Front, me: Caller) -> None:
 
 def require_fresh(front: Front, me: Caller) -> None:
     with front.sessions.transaction(me) as session:
-        front.house.identity._require_fresh(session, me, now())
+        refusal = front.house.identity._not_fresh(session, me, "account.changed", now())
+    if refusal is not None:
+        raise refusal
 
 
 def test_the_password_renews_what_a_log_in_has_shown(front: Front) -> None:

@@ -29,7 +29,7 @@ from services.notifications.models import Message
 from services.notifications.ports.sms import HttpSms, SmsFolder, SmsRefused, sms_of
 from services.settings import Settings
 from services.tokens import Caller
-from tests.builders import House, context
+from tests.builders import House, caller, context
 from tests.services.identity_house import Front, Person, identity_house
 
 
@@ -222,6 +222,24 @@ def test_a_first_access_is_told_by_sms_to_a_holder_without_mail(post: Post) -> N
                                  ground="circle", at=rfc3339(now()))  # fmt: skip
     event_id = post.happen(told, source="dossier")
     assert [one["to"] for one in post.sms()] == [mobile] and post.states(event_id) == [("sms", "sent")]
+
+
+def test_a_first_access_reaches_the_account_of_either_of_two_merged_patients_and_of_nobody_else(post: Post) -> None:
+    owner, _ = post.owner()
+    other, survivor = post.front.patient(), post.front.patient()
+    assert owner.patient_id and survivor.patient_id
+
+    def told() -> list[tuple[str, str]]:
+        return post.states(post.happen(
+            RecordFirstAccessedBy(record_id=new_id(), patient_id=survivor.patient_id or "", professional_id=new_id(),
+                                  ground="circle", at=rfc3339(now())), source="dossier",
+        ))  # fmt: skip
+
+    assert told() == [("email", "no_channel")] and post.mails(owner.email) == []
+    for merged in (other, owner):
+        post.house.ask("directory", "merge_patients", caller("agent"), survivor_id=survivor.patient_id,
+                       merged_id=merged.patient_id, reason="other")  # fmt: skip
+    assert told() == [("email", "sent")] and len(post.mails(owner.email)) == 1
 
 
 # --- notices ----------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from deploy.local import mailbox, processes
 from deploy.local.stack import Stack
 from services.bus import Received
 from services.db import new_id, now, plumbing, rfc3339
-from services.directory.contract import PersonNotFound, ProfessionalUpdated
+from services.directory.contract import ProfessionalUpdated
 from services.documents.contract import ConfidentialityChanged, DocumentDeposited
 from services.dossier.contract import DECLARATION_WORDINGS, RecordFirstAccessedBy, RecordOpened
 from services.identity.contract import (
@@ -46,7 +46,7 @@ from services.identity.contract import (
 )
 from services.identity.models import Account, Activation, ActivationLetter, Capacity
 from services.identity.ports.codes import IdentityKey
-from services.notifications import models, reference_subscriber, rules, store
+from services.notifications import models, reference_subscriber, rules
 from services.notifications.contract import (
     DOCUMENT_CONFIDENTIALITY_CHANGED,
     DOCUMENT_DEPOSITED,
@@ -56,6 +56,7 @@ from services.notifications.contract import (
 from services.notifications.desk import Outside
 from services.notifications.models import Delivery, Document, Letter, Message, Subscription
 from services.notifications.ports.broker_auth import BrokerAuth, create_app
+from services.notifications.ports.press import Press, Sheet
 from services.notifications.ports.texts import catalogue
 from services.notifications.subscriptions import DepositNotYetKnown
 from services.refusals import InvalidInput, NotAllowed, Unavailable
@@ -69,7 +70,12 @@ VHOST = "opendsp-subscribers"
 
 
 class Town(House):
-    """The house as it is; a Remote of a service is no handler of events."""
+    """The house as it is; a Remote of a service is no handler of events. What was delivered has its letters printed."""
+
+    def deliver(self) -> int:
+        count = super().deliver()
+        self.notifications._print_waiting(100)
+        return count
 
     def _handle(self, name: str, sessions: Any, source: str, envelope: dict[str, Any]) -> None:
         handlers = importlib.import_module(f"services.{name}.contract").SUBSCRIPTIONS
@@ -81,6 +87,14 @@ class Town(House):
             with sessions.transaction() as session:
                 session.info["context"] = event.context
                 getattr(service, handler)(session, event)
+
+
+class DeadlyPress(Press):
+    """The real press; whoever waits for it is killed as soon as the file is there."""
+
+    def print(self, sheet: Sheet) -> None:
+        super().print(sheet)
+        raise KeyboardInterrupt
 
 
 class Office:
@@ -101,11 +115,21 @@ class Office:
     # events
 
     def happen(self, source: str, data: Any, event_id: str | None = None) -> str:
-        """One event reaches its handler in notifications, in one transaction as the inbox gives it."""
+        """One event reaches its handler in notifications, in one transaction as the inbox gives it; letters follow."""
         event_id = event_id or new_id()
         with self.house.sessions["notifications"].transaction() as session:
             self._handle(session, source, data, event_id)
+        self.service._print_waiting(100)
         return event_id
+
+    def happen_and_die_printing(self, source: str, data: Any) -> None:
+        """The same, killed between a letter's file and the commit of its row."""
+        with self.house.sessions["notifications"].transaction() as session:
+            self._handle(session, source, data, new_id())
+        with pytest.raises(KeyboardInterrupt):
+            self.service.outside = replace(self.service.outside, letters=DeadlyPress(self.settings.letters_folder))
+            self.service._print_waiting()
+        self.go_out(self.settings)
 
     def happen_and_die(self, source: str, data: Any, event_id: str) -> None:
         """The same, killed between the work and the commit."""
@@ -360,13 +384,12 @@ def test_a_redelivered_opening_prints_nothing_again(office: Office) -> None:
 
 def test_killed_between_file_and_commit_the_retry_yields_one_valid_letter(office: Office) -> None:
     matricule, patient_id = office.patient()
-    opened, event_id = RecordOpened(office.record(patient_id), patient_id), new_id()
-    office.happen_and_die("dossier", opened, event_id)
+    office.happen_and_die_printing("dossier", RecordOpened(office.record(patient_id), patient_id))
     [void] = office.printed()
-    assert office.rows(Letter) == []
-    office.happen("dossier", opened, event_id)
+    assert [(row.state, row.printed_at) for row in office.rows(Letter)] == [("waiting", None)]
+    office.service._print_waiting()
     [valid] = office.printed()
-    assert len(office.rows(Letter)) == 1
+    assert [row.state for row in office.rows(Letter)] == ["printed"]
     with pytest.raises(ActivationRefused):
         office.start(matricule, activation_code(void))
     assert office.start(matricule, activation_code(valid))["activation_id"]
@@ -374,10 +397,13 @@ def test_killed_between_file_and_commit_the_retry_yields_one_valid_letter(office
 
 def test_one_event_never_has_two_letters_for_one_person(office: Office) -> None:
     row = {"event_id": new_id(), "occasion": "record_opened", "recipient_kind": "patient", "recipient_id": "p",
-           "record_id": None, "language": "fr", "printed_at": now()}  # fmt: skip
+           "record_id": None, "language": "fr", "printed_at": now(), "state": "printed", "due_by": now(),
+           "purpose": "activation", "reference": "", "attempts": 0}  # fmt: skip
     with pytest.raises(IntegrityError), office.house.sessions["notifications"].transaction() as session:
-        store.keep_letter(session, letter_id=new_id(), **row)
-        store.keep_letter(session, letter_id=new_id(), **row)
+        session.add(Letter(letter_id=new_id(), **row))
+        session.flush()
+        session.add(Letter(letter_id=new_id(), **row))
+        session.flush()
 
 
 def test_an_invited_professional_gets_a_letter_with_one_code(office: Office) -> None:
@@ -440,10 +466,19 @@ def test_who_has_an_account_gets_a_letter_that_leads_back_into_it(office: Office
         office.start(matricule, activation_code(first))
 
 
-def test_somebody_the_directory_does_not_know_gets_no_letter(office: Office) -> None:
-    with pytest.raises(PersonNotFound):
-        office.happen("dossier", RecordOpened(new_id(), new_id()))
-    assert office.printed() == [] and office.rows(Letter) == []
+def test_somebody_the_directory_does_not_know_gets_no_letter_and_holds_up_nobodys(office: Office) -> None:
+    office.happen("dossier", RecordOpened(new_id(), new_id()))
+    assert office.printed() == []
+    [waiting] = office.rows(Letter)
+    assert (waiting.state, waiting.attempts) == ("waiting", 1) and waiting.retry_at is not None
+    with office.house.sessions["notifications"].transaction() as session:
+        session.execute(sa.update(Letter).values(retry_at=now() + timedelta(hours=1)))
+    _, patient_id = office.patient()
+    office.record(patient_id)
+    office.house.deliver()
+    assert len(office.printed()) == 1
+    [still] = [row for row in office.rows(Letter) if row.state == "waiting"]
+    assert still.attempts == 1  # not tried again before its time
 
 
 def test_the_database_holds_no_code_of_a_letter(office: Office) -> None:
@@ -893,9 +928,7 @@ def asked(app: BrokerAuth, path: str, how: str = "POST", **fields: str) -> str:
 
 
 @pytest.mark.parametrize("how", ["POST", "GET"])
-def test_the_credential_of_an_active_subscription_lets_in_and_no_other_does(
-    office: Office, how: str
-) -> None:
+def test_the_credential_of_an_active_subscription_lets_in_and_no_other_does(office: Office, how: str) -> None:
     one, other = office.subscribe(), office.subscribe()
     assert asked(office.app, "/user", how, username=one["username"], password=one["password"]) == "allow"
     for username, password in (

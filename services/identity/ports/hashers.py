@@ -8,6 +8,10 @@ log-ins waiting past the deadline of their questions.
 Each is joined by a socket pair and ends when its service's end of it is closed, however the service dies. A hasher that
 dies is replaced, and what it was asked is asked again.
 
+A hasher keeps the memory of one hash for the next. Taken from the kernel anew each time, its thousands of pages would
+have to be found, cleared and given back, and half of a hash's time goes there. What was in it is gone all the same:
+Argon2 wipes its memory before it lets go of it.
+
 `python -m services.identity.ports.hashers` is a hasher; it serves the socket that is its standard input.
 """
 
@@ -26,6 +30,11 @@ from collections.abc import Callable
 from typing import Any
 
 from services.identity.ports import hashing
+
+# To glibc: no mapping of its own for a large block, and nothing given back below so many bytes, two hashes' worth.
+# Where another library is in its place this says nothing, and a hash is as dear as ever.
+_KEPT = 2 * 1024 * hashing.MEMORY_KIB
+KEEPS_MEMORY = {"GLIBC_TUNABLES": f"glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold={_KEPT}"}
 
 _WORKS: dict[str, Callable[..., Any]] = {work.__name__: work for work in (hashing.hashed, hashing.is_of_hash)}
 
@@ -105,7 +114,8 @@ class Hasher:
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", __name__], stdin=theirs.fileno(), stdout=subprocess.DEVNULL,
-                env={"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env={"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                     **KEEPS_MEMORY},
             )  # fmt: skip
 
     def ask(self, work: str, args: tuple[Any, ...]) -> Any:

@@ -2,20 +2,25 @@
 
 The file is the only place where a letter's codes stand in clear: mode 0600, written beside its name and moved there in
 one step. The text layer is plain (fonts embedded), so that a print shop can check what it prints.
+
+`python -m services.notifications.ports.letters` is the press (press.py); it serves the socket that is its standard
+input.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from font_roboto import Roboto, RobotoBold
 from fpdf import FPDF
 
+from services.notifications.ports.press import Sheet
 from services.notifications.ports.texts import catalogue, date_text, fill
 
 # Millimetres. The window of a C5/6 envelope opens on the right, as on letters in Luxembourg and France.
@@ -28,23 +33,6 @@ INK = (28, 43, 51)
 ACCENT = (11, 85, 99)
 FAINT = (110, 124, 131)
 PALE = (232, 241, 243)
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """What stands on one letter. Never a matricule: an envelope gets lost, and with it a log-in name would."""
-
-    letter_id: str
-    occasion: str
-    language: str
-    name_lines: tuple[str, ...]
-    address_lines: tuple[str, ...]
-    activation_code: str
-    activation_expires_at: datetime
-    presence_code: str | None
-    portal: str
-    reference: str
-    at: datetime
 
 
 class Letters:
@@ -224,3 +212,24 @@ class _Letter(FPDF):
         self._code_line(self.texts["presence_code"], code, size=11, x=x + 5)
         self.set_xy(x + 5, y + 32)
         self.say(self.texts["card_text"], size=7.5, colour=INK, w=width - 10, h=3.8)
+
+
+def main() -> None:
+    """Prints letter by letter until the other end is closed; the service decides when, not a signal to its group."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    with socket.socket(fileno=0) as asked, asked.makefile("rb") as lines:
+        asked.setblocking(True)  # made by eventlet, this end would not wait for the next letter
+        for line in lines:
+            try:
+                job = json.loads(line)
+                Letters(job["folder"]).print(Sheet.from_wire(job["sheet"]))
+                answer = "done"
+            except Exception as broken:  # its kind alone: a text might hold what stands on the letter
+                answer = type(broken).__name__
+            asked.sendall(answer.encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

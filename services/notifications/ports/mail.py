@@ -1,17 +1,26 @@
-"""Mail to people over SMTP [RFC 5321, 5322]: one message, one connection, at least once under a stable Message-ID."""
+"""Mail to people over SMTP [RFC 5321, 5322]: at least once under a stable Message-ID.
+
+A connection that has carried a mail waits a little for the next one. Before it carries that, the server is asked
+whether it is still there: a connection that was given up meanwhile never had a word of the mail, so that another can
+carry it without anybody getting it twice.
+"""
 
 from __future__ import annotations
 
 import smtplib
+import threading
+import time
 from datetime import datetime
-from email.message import EmailMessage
-from email.policy import SMTP
+from email.header import Header
 from email.utils import format_datetime
+from quopri import encodestring
 
 from services.notifications.ports.texts import MailText
 from services.settings import Settings
 
 TIMEOUT = 10.0
+KEPT_FOR = 20.0  # seconds a connection waits for the next mail: less than any server would
+KEPT = 4
 _PERMANENT = range(500, 600)
 
 
@@ -24,6 +33,9 @@ class Mailer:
 
     def __init__(self, settings: Settings) -> None:
         self._host, self._port, self._sender = settings.smtp_host, settings.smtp_port, settings.mail_from
+        self._lock = threading.Lock()
+        self._kept: list[tuple[float, smtplib.SMTP]] = []  # since when, the latest last
+        self._sweeps = False
 
     def send(self, text: MailText, *, to: str, message_id: str, language: str, at: datetime) -> None:
         """Hands one mail to the server and returns when the server has taken it.
@@ -32,35 +44,118 @@ class Mailer:
         Raises MailRefused for good, OSError (every smtplib error is one) for now.
         """
         message = compose(text, sender=self._sender, to=to, message_id=message_id, language=language, at=at)
+        server = self._line()
+        try:
+            self._hand_over(server, message, to)
+        except BaseException:
+            _hang_up(server)
+            raise
+        self._keep(server)
+
+    def _hand_over(self, server: smtplib.SMTP, message: bytes, to: str) -> None:
+        # An address beyond ASCII travels as it is, where the server knows how [RFC 6531].
+        options = () if to.isascii() else ("SMTPUTF8", "BODY=8BITMIME")
+        try:
+            server.sendmail(self._sender, [to], message, options)
+        except smtplib.SMTPRecipientsRefused as refused:
+            if all(code in _PERMANENT for code, _ in refused.recipients.values()):
+                raise MailRefused() from None  # the answer repeats the address: it goes no further
+            raise OSError("recipient refused for now") from None
+        except smtplib.SMTPNotSupportedError:
+            raise MailRefused() from None  # an address this server cannot write, today or tomorrow
+        except smtplib.SMTPDataError as refused:
+            if refused.smtp_code in _PERMANENT:
+                raise MailRefused() from None
+            raise
+
+    # --- the connections ----------------------------------------------------------------------------------------------
+
+    def _line(self) -> smtplib.SMTP:
+        """A connection with the server at its other end."""
+        while (server := self._take()) is not None:
+            if _is_there(server):
+                return server
+            server.close()
         # The name we greet with is fixed: asking the resolver for our own could take longer than the mail.
-        with smtplib.SMTP(self._host, self._port, local_hostname="opendsp.localhost", timeout=TIMEOUT) as server:
-            try:
-                server.send_message(message, from_addr=self._sender, to_addrs=[to])
-            except smtplib.SMTPRecipientsRefused as refused:
-                if all(code in _PERMANENT for code, _ in refused.recipients.values()):
-                    raise MailRefused() from None  # the answer repeats the address: it goes no further
-                raise OSError("recipient refused for now") from None
-            except smtplib.SMTPNotSupportedError:
-                raise MailRefused() from None  # an address this server cannot write, today or tomorrow
-            except smtplib.SMTPDataError as refused:
-                if refused.smtp_code in _PERMANENT:
-                    raise MailRefused() from None
-                raise
+        return smtplib.SMTP(self._host, self._port, local_hostname="opendsp.localhost", timeout=TIMEOUT)
+
+    def _take(self) -> smtplib.SMTP | None:
+        with self._lock:
+            return self._kept.pop()[1] if self._kept else None
+
+    def _keep(self, server: smtplib.SMTP) -> None:
+        with self._lock:
+            if room := len(self._kept) < KEPT:
+                self._kept.append((time.monotonic(), server))
+                begins, self._sweeps = not self._sweeps, True
+        if not room:
+            _hang_up(server)
+        elif begins:
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        sweep = threading.Timer(KEPT_FOR, self._sweep)
+        sweep.daemon = True
+        sweep.start()
+
+    def _sweep(self) -> None:
+        """Hangs up what has waited long enough, and comes again as long as anything waits."""
+        with self._lock:
+            since = time.monotonic() - KEPT_FOR
+            old = [server for kept_at, server in self._kept if kept_at <= since]
+            self._kept = [one for one in self._kept if one[0] > since]
+            self._sweeps = bool(self._kept)
+            again = self._sweeps
+        for server in old:
+            _hang_up(server)
+        if again:
+            self._sweep_later()
 
 
-def compose(text: MailText, *, sender: str, to: str, message_id: str, language: str, at: datetime) -> EmailMessage:
-    """The message itself: plain text first, the same as HTML beside it, marked as automatic [RFC 3834]."""
-    message = EmailMessage(policy=SMTP)
-    message["From"] = sender
+def _is_there(server: smtplib.SMTP) -> bool:
     try:
-        message["To"] = to
-    except ValueError:
-        raise MailRefused() from None
-    message["Subject"] = text.subject
-    message["Date"] = format_datetime(at)
-    message["Message-ID"] = message_id
-    message["Auto-Submitted"] = "auto-generated"
-    message["Content-Language"] = language
-    message.set_content(text.plain, cte="quoted-printable")
-    message.add_alternative(text.html, subtype="html", cte="quoted-printable")
-    return message
+        return server.noop()[0] == 250
+    except OSError:
+        return False
+
+
+def _hang_up(server: smtplib.SMTP) -> None:
+    try:
+        server.quit()
+    except OSError:
+        server.close()
+
+
+# --- the message ------------------------------------------------------------------------------------------------------
+
+# Never a line of what stands between: quoted-printable writes no "=_" [RFC 2045 6.7].
+_BOUNDARY = "=_opendsp"
+_PART = 'Content-Type: text/{}; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
+
+
+def compose(text: MailText, *, sender: str, to: str, message_id: str, language: str, at: datetime) -> bytes:
+    """The message itself: plain text first, the same as HTML beside it, marked as automatic [RFC 3834].
+
+    Written out, because the standard library's own way takes longer than everything else about a mail together.
+    """
+    if not to.isprintable():
+        raise MailRefused()  # the end of a line in it would begin another header
+    head = {
+        "From": sender, "To": to, "Subject": _subject(text.subject), "Date": format_datetime(at),
+        "Message-ID": message_id, "Auto-Submitted": "auto-generated", "Content-Language": language,
+        "MIME-Version": "1.0", "Content-Type": f'multipart/alternative; boundary="{_BOUNDARY}"',
+    }  # fmt: skip
+    lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+    between, end = f"\r\n--{_BOUNDARY}\r\n".encode(), f"\r\n--{_BOUNDARY}--\r\n".encode()
+    parts = (_PART.format(kind).encode() + _body(body) for kind, body in (("plain", text.plain), ("html", text.html)))
+    return lines.encode() + between + between.join(parts) + end
+
+
+def _subject(text: str) -> str:
+    if text.isascii() and text.isprintable() and len(text) < 60 and "=?" not in text:
+        return text
+    return Header(text, "utf-8", header_name="Subject").encode(linesep="\r\n")
+
+
+def _body(text: str) -> bytes:
+    return encodestring(text.encode()).replace(b"\n", b"\r\n")

@@ -40,9 +40,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("settled_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("message_id", name="pk_messages"),
-        sa.UniqueConstraint(
-            "event_id", "recipient_id", "channel", name="uq_messages_event_id_recipient_id_channel"
-        ),
+        sa.UniqueConstraint("event_id", "recipient_id", "channel", name="uq_messages_event_id_recipient_id_channel"),
         sa.CheckConstraint("channel in ('email')", name="ck_messages_channel"),
         sa.CheckConstraint("state in ('sent', 'no_channel', 'spent', 'refused')", name="ck_messages_state"),
     )

@@ -1,0 +1,236 @@
+"""Mail as it leaves: what stands in it, and the connections that carry it to a real SMTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.notifications.contract import LANGUAGES
+from services.notifications.ports import mail
+from services.notifications.ports.mail import Mailer, MailRefused, compose
+from services.notifications.ports.texts import MailText, mail_text
+from services.settings import Settings
+
+AT = datetime(2026, 11, 21, 9, 15, tzinfo=UTC)
+TEXT = MailText("Votre code", "Voilà :\n\n6wqxU4\n", "<p>Voilà : <b>6wqxU4</b></p>")
+# What a line of a text may hold; the ends of lines are the network's own in a mail.
+WORDS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]))
+LINES = st.lists(WORDS).map("\n".join)
+
+
+class Server(Controller):
+    """An SMTP server that counts its connections, keeps every mail and can hang up on everybody."""
+
+    def __init__(self, port: int | None = None, **options: Any) -> None:
+        self.mails: list[tuple[list[str], bytes]] = []
+        self.lines: list[Any] = []
+        self.answer = "250 OK"
+        self._options = options
+        super().__init__(self, hostname="127.0.0.1", port=port or _free_port())
+
+    def start(self) -> None:
+        super().start()
+        self.lines.clear()  # it has called itself to see whether it answers
+
+    def factory(self) -> SMTP:
+        server = self
+
+        class Counted(SMTP):
+            def connection_made(self, transport: Any) -> None:
+                server.lines.append(transport)
+                super().connection_made(transport)
+
+        return Counted(self.handler, **self._options)
+
+    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
+        if self.answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return self.answer
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        self.mails.append((envelope.rcpt_tos, envelope.content))
+        return "250 OK"
+
+    def open(self) -> list[Any]:
+        return [line for line in self.lines if not line.is_closing()]
+
+    def hang_up(self) -> None:
+        """On everybody, as a server does that is started anew."""
+
+        async def now() -> None:
+            for line in self.lines:
+                line.abort()
+
+        asyncio.run_coroutine_threadsafe(now(), self.loop).result()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server(enable_SMTPUTF8=True)
+    made.start()
+    yield made
+    made.stop()
+
+
+def mailer_to(server: Server) -> Mailer:
+    return Mailer(replace(Settings(process="notifications"), smtp_host="127.0.0.1", smtp_port=server.port))
+
+
+def send(mailer: Mailer, to: str = "zoe@example.lu", message_id: str = "<one@opendsp>") -> None:
+    mailer.send(TEXT, to=to, message_id=message_id, language="fr", at=AT)
+
+
+def read(content: bytes) -> Any:
+    return message_from_bytes(content, policy=policy.SMTPUTF8)
+
+
+def until(true: Any) -> None:
+    for _ in range(400):
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came to that")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# --- the message ------------------------------------------------------------------------------------------------------
+
+
+def composed(text: MailText, to: str = "zoe@example.lu") -> bytes:
+    return compose(text, sender="from@example.lu", to=to, message_id="<one@opendsp>", language="lb", at=AT)
+
+
+@given(WORDS, LINES, LINES)
+def test_whatever_is_written_is_what_is_read(subject: str, plain: str, html: str) -> None:
+    raw = composed(MailText(subject, plain, html))
+    assert raw.isascii() and b"\r" not in raw.replace(b"\r\n", b"") and b"\n" not in raw.replace(b"\r\n", b"")
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    message = read(raw)
+    assert message.defects == [] and message["Subject"] == subject
+    bodies = [message.get_body((kind,)).get_content().replace("\r\n", "\n") for kind in ("plain", "html")]
+    assert bodies == [plain, html]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_mail_says_that_it_is_automatic_in_which_language_and_under_which_id(language: str) -> None:
+    text = mail_text("one_time_code.log_in", language, {"code": "6wqxU4", "minutes": "5", "portal": "https://x.lu"})
+    message = read(compose(text, sender="a@b.lu", to="zoe@example.lu", message_id="<one@opendsp>", language=language,
+                           at=AT))  # fmt: skip
+    assert message.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+    told = {name: message[name] for name in ("From", "To", "Message-ID", "Auto-Submitted", "Content-Language")}
+    assert told == {"From": "a@b.lu", "To": "zoe@example.lu", "Message-ID": "<one@opendsp>",
+                    "Auto-Submitted": "auto-generated", "Content-Language": language}  # fmt: skip
+    assert message["Date"].datetime == AT and message["Subject"] == text.subject
+
+
+@pytest.mark.parametrize("to", ["zoe@example.lu\r\nBcc: all@example.lu", "zoe@example.lu\n", "zo\0e@example.lu"])
+def test_an_address_cannot_bring_a_header_of_its_own(to: str) -> None:
+    with pytest.raises(MailRefused):
+        composed(TEXT, to)
+
+
+def test_an_address_beyond_ascii_goes_as_it_is_where_the_server_can_write_it(server: Server) -> None:
+    send(mailer_to(server), "zoé@example.lu")
+    [(recipients, content)] = server.mails
+    assert recipients == ["zoé@example.lu"] and read(content)["To"] == "zoé@example.lu"
+
+
+def test_an_address_beyond_ascii_is_refused_for_good_where_the_server_cannot() -> None:
+    server = Server(enable_SMTPUTF8=False)
+    server.start()
+    try:
+        with pytest.raises(MailRefused):
+            send(mailer_to(server), "zoé@example.lu")
+    finally:
+        server.stop()
+
+
+# --- the connections --------------------------------------------------------------------------------------------------
+
+
+def test_one_connection_carries_mail_after_mail(server: Server) -> None:
+    mailer = mailer_to(server)
+    for number in range(5):
+        send(mailer, f"zoe.{number}@example.lu")
+    assert [recipients for recipients, _ in server.mails] == [[f"zoe.{number}@example.lu"] for number in range(5)]
+    assert len(server.lines) == 1
+
+
+def test_a_connection_that_the_server_gave_up_is_replaced_and_the_mail_goes_once(server: Server) -> None:
+    mailer = mailer_to(server)
+    send(mailer, message_id="<one@opendsp>")
+    server.hang_up()
+    send(mailer, message_id="<two@opendsp>")
+    assert [read(content)["Message-ID"] for _, content in server.mails] == ["<one@opendsp>", "<two@opendsp>"]
+    assert len(server.lines) == 2
+
+
+def test_a_server_that_is_away_with_the_connection_is_an_error_for_now() -> None:
+    first = Server()
+    first.start()
+    mailer = mailer_to(first)
+    send(mailer)
+    first.stop()
+    with pytest.raises(OSError):
+        send(mailer)
+    again = Server(port=first.port)
+    again.start()
+    try:
+        send(mailer)
+    finally:
+        again.stop()
+    assert (len(first.mails), len(again.mails)) == (1, 1)
+
+
+def test_after_a_refused_address_the_next_mail_goes_out(server: Server) -> None:
+    mailer = mailer_to(server)
+    send(mailer)
+    server.answer = "550 no such user"
+    with pytest.raises(MailRefused):
+        send(mailer)
+    server.answer = "450 try later"
+    with pytest.raises(OSError, match="for now"):
+        send(mailer)
+    server.answer = "250 OK"
+    send(mailer)
+    assert len(server.mails) == 2
+    until(lambda: len(server.open()) == 1)
+
+
+def test_a_connection_that_nobody_uses_is_hung_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail, "KEPT_FOR", 0.2)
+    mailer = mailer_to(server)
+    for _ in range(2):
+        send(mailer)
+        assert server.lines
+        until(lambda: server.open() == [])
+    assert len(server.mails) == 2 and len(server.lines) == 2
+
+
+def test_no_more_connections_wait_than_are_of_use(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail, "KEPT", 1)
+    mailer = mailer_to(server)
+    lines = [mailer._line() for _ in range(3)]
+    for line in lines:
+        mailer._keep(line)
+    until(lambda: len(server.open()) == 1)
+    send(mailer)
+    assert len(server.lines) == 3
