@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed-from.lock
 LOCAL := $(PYTHON) -m deploy.local
 TYPED := services/refusals.py $(wildcard services/*/rules*.py) $(wildcard services/*/contract.py)
 
-.PHONY: help up down url status test test-long lint bench demo parked replay clean setup started
+.PHONY: help up down url status test test-long lint bench demo population load parked replay clean setup started
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ bench: setup ## Measure; ONLY=rpc,deposit for a part, SIZE=small|full
 
 demo: setup ## Play one patient's journey against the running platform
 	@$(PYTHON) -m deploy.demo
+
+population: started ## Invent a country and load it into the directory; SIZE=small|full
+	@$(LOCAL) population $(SIZE)
+
+load: started ## Load FILE=… of KIND=patients|professionals|establishments; ARGS="--open-records"
+	@$(LOCAL) load $(KIND) $(FILE) $(ARGS)
 
 parked: started ## List the events that failed for good
 	@$(LOCAL) parked

@@ -115,7 +115,7 @@ def _complete(spec: dict[str, Any]) -> dict[str, Any]:
 def _detail(code: str) -> dict[str, Any]:
     """What the detail of a refusal may look like, for its example."""
     details: dict[str, dict[str, Any]] = {
-        "invalid_input": {"errors": [{"pointer": "/matricule", "message": "checksum"}]},
+        "invalid_input": {"errors": [{"pointer": "/matricule", "message": "matricule_verhoeff"}]},
         "too_many_tries": {"retry_after": 60},
         "too_many_devices": {"maximum": 20},
         "step_out_of_order": {"next": "conditions"},

@@ -7,6 +7,7 @@ so the two cannot disagree.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import wraps
 from itertools import chain
@@ -30,6 +31,18 @@ IDEMPOTENCY_KEY = {
     "description": "Same key and same body within 24 h: the first answer again; another body: 422.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 128},
 }
+STRANGERS_KEY = {
+    **IDEMPOTENCY_KEY,
+    "description": "Same key and same body within 24 h: the first answer again; another body is another request.",
+}
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "description": "The ETag of what was read; `*` for whatever is there now.",
+    "required": True,
+    "schema": {"type": "string"},
+}
+_VERSION = re.compile(r'"([1-9][0-9]{0,8})"')
 
 View = Callable[..., Any]
 
@@ -69,6 +82,8 @@ def operation(
     security: str | None = None,
     once: bool = False,
     paged: bool = False,
+    conditional: bool = False,
+    tagged: bool = False,
     refuses: tuple[str, ...] = (),
     headers: tuple[str, ...] = (),
     request_body: dict[str, Any] | None = None,
@@ -80,9 +95,13 @@ def operation(
     answer: schema of the JSON answer, a ready OpenAPI response content, or None when nothing is sent back.
     body, query: schemas the view gets as `body` and `query`, already checked.
     token: a bearer token is required. once: honours Idempotency-Key. paged: `next_cursor` becomes a Link header.
+    tagged: the answer's `version` is its ETag. conditional: needs If-Match, and the view gets its `version`.
     refuses: codes of the table in errors.py, beside those every operation of this kind has.
     headers: names of answer headers to document. also: further good answers by status.
     """
+    refuses = (*refuses, "precondition_required", "changed_meanwhile") if conditional else refuses
+    parameters = (*parameters, IF_MATCH) if conditional else parameters
+    headers = (*headers, *(("Link",) if paged else ()), *(("ETag",) if tagged else ()))
     codes = _all_codes(refuses, token=token, body=body, query=query, once=once, stream=request_body is not None)
 
     def decorate(view: View) -> View:
@@ -96,6 +115,8 @@ def operation(
                 arguments["body"] = read_body(body)
             if query is not None:
                 arguments["query"] = read_query(query)
+            if conditional:
+                arguments["version"] = version_to_match()
             result = view(**arguments)
             if isinstance(result, Response):
                 return result
@@ -104,16 +125,18 @@ def operation(
             text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
             response = Response(text, status, content_type=JSON)
             if paged and result.get("next_cursor"):
-                response.headers["Link"] = next_link(result["next_cursor"])
+                response.headers["Link"] = next_link(result["next_cursor"], query)
+            if tagged:
+                response.set_etag(str(result["version"]))
             return response
 
         documented = blueprint.doc(
             summary=summary,
             description=description or (view.__doc__ or "").strip() or None,
             operation_id=view.__name__,
-            responses=cast("Any", _responses(answer, status, codes, (*headers, "Link") if paged else headers, also)),
+            responses=cast("Any", _responses(answer, status, codes, headers, also)),
             security=security or ("bearer" if token else None),
-            extensions=_request(body, query, once, request_body, parameters),
+            extensions=_request(body, query, once, token, request_body, parameters),
         )(run)
         blueprint.add_url_rule(path, view.__name__, documented, methods=[method])
         return view
@@ -136,17 +159,25 @@ def read_body(schema: type[Shape]) -> dict[str, Any]:
 
     Refuses: unsupported_media_type, body_too_large, invalid_json, InvalidInput.
     """
-    if request.mimetype != JSON:
-        raise refused("unsupported_media_type", allowed=[JSON])
-    if (request.content_length or 0) > BODY_LIMIT:
-        raise refused("body_too_large", max_size=BODY_LIMIT)
+    return loaded(schema, bounded_body(JSON, BODY_LIMIT, broken="invalid_json"))
+
+
+def bounded_body(media_type: str, limit: int, *, broken: str) -> bytes:
+    """The request's body, of this one media type and at most `limit` bytes long, read from the stream.
+
+    broken: the code of the refusal when its end never comes. Refuses: unsupported_media_type, body_too_large, `broken`.
+    """
+    if request.mimetype != media_type:
+        raise refused("unsupported_media_type", allowed=[media_type])
+    if (request.content_length or 0) > limit:
+        raise refused("body_too_large", max_size=limit)
     try:
-        raw = request.stream.read(BODY_LIMIT + 1)
+        raw = request.stream.read(limit + 1)
     except Exception:  # the server's own kinds: the sender left, crawled, or broke its chunks
-        raise refused("invalid_json") from None
-    if len(raw) > BODY_LIMIT:
-        raise refused("body_too_large", max_size=BODY_LIMIT)
-    return loaded(schema, raw)
+        raise refused(broken) from None
+    if len(raw) > limit:
+        raise refused("body_too_large", max_size=limit)
+    return raw
 
 
 def loaded(schema: type[Shape], raw: bytes) -> dict[str, Any]:
@@ -158,6 +189,20 @@ def loaded(schema: type[Shape], raw: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise refused("invalid_json")
     return _checked(schema, value, "")
+
+
+def version_to_match() -> int | None:
+    """The version that If-Match names; None for `*`. One tag, and a strong one: any other is of no version of ours.
+
+    Refuses: precondition_required without it (RFC 6585 3), changed_meanwhile for what no answer was tagged with.
+    """
+    given = request.headers.get("If-Match", "").strip()
+    if not given:
+        raise refused("precondition_required")
+    found = _VERSION.fullmatch(given)
+    if found is None and given != "*":
+        raise refused("changed_meanwhile")
+    return int(found[1]) if found else None
 
 
 def read_query(schema: type[Query]) -> dict[str, Any]:
@@ -207,9 +252,14 @@ def _pointers(messages: Any, at: str) -> list[dict[str, str]]:
     return [{"pointer": at, "message": str(message)} for message in listed]
 
 
-def next_link(cursor: str) -> str:
-    """The Link header of a page that is not the last (RFC 8288): the same question with the next cursor."""
-    kept = [f"{quote(name)}={quote(value)}" for name, value in request.args.items() if name in ("limit",)]
+def next_link(cursor: str, query: type[Query] | None = None) -> str:
+    """The Link header of a page that is not the last (RFC 8288): the same question with the next cursor.
+
+    query: whose parameters the question has; what else stood in the URL was not looked at, and is not said again.
+    """
+    names = ("limit",) if query is None else query().fields
+    kept = [f"{quote(name)}={quote(value, safe='')}" for name, value in request.args.items()
+            if name in names and name != "cursor"]  # fmt: skip
     return f'<{request.path}?{"&".join([*kept, "cursor=" + quote(cursor, safe="")])}>; rel="next"'
 
 
@@ -227,7 +277,7 @@ def _all_codes(
     if query is not None or once:
         codes |= dict.fromkeys(("invalid_input",))
     if once:
-        codes |= dict.fromkeys(("request_in_flight", "idempotency_key_reused"))
+        codes |= dict.fromkeys(("request_in_flight", *(("idempotency_key_reused",) if token else ())))
     if stream:
         codes |= dict.fromkeys(("unsupported_media_type", "upload_truncated"))
     codes |= dict.fromkeys(("too_many_requests", "internal", "unavailable"))
@@ -261,7 +311,7 @@ def _responses(
                 PROBLEM: {
                     "schema": {"$ref": "#/components/schemas/Problem"},
                     "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in group},
-                }
+                },
             },
         }
     return responses
@@ -278,6 +328,7 @@ def _request(
     body: type[Shape] | None,
     query: type[Query] | None,
     once: bool,
+    token: bool,
     request_body: dict[str, Any] | None,
     parameters: tuple[dict[str, Any], ...],
 ) -> dict[str, Any]:
@@ -286,7 +337,7 @@ def _request(
     if query is not None:
         found["parameters"].append({"in": "query", "schema": query})
     if once:
-        found["parameters"].append(dict(IDEMPOTENCY_KEY))
+        found["parameters"].append(dict(IDEMPOTENCY_KEY if token else STRANGERS_KEY))
     if body is not None:
         found["requestBody"] = {"required": True, "content": {JSON: {"schema": body, "example": body.example}}}
     if request_body is not None:

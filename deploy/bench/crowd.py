@@ -17,7 +17,7 @@ class Unanswered(Exception):
 
 
 class Client:
-    """One connection that asks the same thing again and again."""
+    """One connection that asks the same thing again and again, or something else each time."""
 
     def __init__(self, address: tuple[str, int], request: bytes) -> None:
         self._request = request
@@ -25,9 +25,9 @@ class Client:
         self.socket = socket.create_connection(address, timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def ask(self) -> None:
-        """Sends the request."""
-        self.socket.sendall(self._request)
+    def ask(self, request: bytes | None = None) -> None:
+        """Sends the request, or another one."""
+        self.socket.sendall(request or self._request)
 
     def read(self) -> bool:
         """Takes what has come; True when the answer is whole. Refuses: Unanswered."""
@@ -43,10 +43,10 @@ class Client:
         self._held = b""
         return True
 
-    def answer(self) -> float:
-        """Asks and waits for the whole answer; the seconds it took. Refuses: Unanswered."""
+    def answer(self, request: bytes | None = None) -> float:
+        """Asks, this or the usual, and waits for the whole answer; the seconds it took. Refuses: Unanswered."""
         began = time.perf_counter()
-        self.ask()
+        self.ask(request)
         while not self.read():
             pass
         return time.perf_counter() - began

@@ -106,6 +106,15 @@ CATALOGUE: tuple[Figure, ...] = (
     Figure("login_neighbours", "GET /sessions, ms at p99, at 80 % of that load : with nobody logging in", "lower", 2),
     Figure("token_verify", "access token met for the first time, µs : bare Ed25519 verification", "lower", 2),
     Figure("token_verify_cached", "access token met again, µs", "lower", 10),
+    Figure("patient_lookup", "patient found by matricule among all, ms at p99 : GET with one RPC without SQL and one "
+           "commit, both at p99", "lower", 2),
+    Figure("patient_search", "patient sought by a name with a mistake in it, ms at p95", "lower", 150),
+    Figure("patient_search_sql", "the same, ms at p95 : the bare query for the candidates", "lower"),
+    Figure("professional_typeahead", "professionals found by 3 to 6 letters among 25,000, ms at p95", "lower", 50),
+    Figure("professional_typeahead_sql", "the same, ms at p95 : the bare statement", "lower"),
+    Figure("bulk_load", "patients/s from CSV, the whole process of the loader : bare COPY of the same rows",
+           target=0.5),
+    Figure("bulk_load_professionals", "professionals/s from CSV, in the same way : bare COPY of the same rows"),
 )  # fmt: skip
 BY_ID: Mapping[str, Figure] = {figure.id: figure for figure in CATALOGUE}
 

@@ -1,4 +1,4 @@
-"""`python -m deploy.local up|down|url|status|infra|scale|parked|replay`: the commands behind the Makefile."""
+"""`python -m deploy.local COMMAND`: the commands behind the Makefile."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ from rich.table import Table
 
 from deploy.local.failure import StackFailure
 from deploy.local.layout import REPOSITORY, SERVICES
+from deploy.local.loading import KINDS, SIZES, load, populate, to_try
 from deploy.local.operator import parked, replay
 from deploy.local.stack import Stack
 
@@ -100,6 +101,29 @@ def _replay(stack: Stack, asked: argparse.Namespace) -> None:
         out.print(f"{service}: {count} given {'its tries' if count == 1 else 'their tries'} again")
 
 
+def _load(stack: Stack, asked: argparse.Namespace) -> None:
+    _require_up(stack)
+    load(stack.layout, asked.kind, asked.file, asked.options)
+
+
+def _population(stack: Stack, asked: argparse.Namespace) -> None:
+    _require_up(stack)
+    folder = populate(stack.layout, asked.size)
+    out.print(
+        "\nThe invented country is in the directory. Log in as the agent or a physician (`make up` tells how), and"
+    )
+    out.print("look for them with POST /patients/searches and GET /professionals (their form: /api/v1/docs):")
+    for each in to_try(folder):
+        out.print(f"  {each}")
+    files = _near(stack) / folder.relative_to(stack.layout.state)
+    out.print(f"Everybody, and who stands there twice (truth.csv), is in {files}.")
+
+
+def _require_up(stack: Stack) -> None:
+    if not stack.supervisor.is_up():
+        raise StackFailure("the platform is down", advice="`make up` starts it")
+
+
 COMMANDS = {
     "up": _up,
     "infra": _infra,
@@ -109,6 +133,8 @@ COMMANDS = {
     "scale": _scale,
     "parked": _parked,
     "replay": _replay,
+    "load": _load,
+    "population": _population,
 }
 
 
@@ -123,6 +149,12 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("count", type=int, choices=range(1, 9), metavar="1..8")
         if name == "replay":
             command.add_argument("service", nargs="?", choices=SERVICES)
+        if name == "load":
+            command.add_argument("kind", choices=KINDS)
+            command.add_argument("file", type=Path)
+            command.add_argument("options", nargs=argparse.REMAINDER, help="of the loader: --open-records, --roles …")
+        if name == "population":
+            command.add_argument("size", nargs="?", choices=tuple(SIZES), default="small")
     return parser
 
 

@@ -27,7 +27,7 @@ def change_account(body: dict[str, Any]) -> Any:
 
 @operation(
     account, "POST", "/contacts", summary="Add an e-mail address or a mobile number", answer=shapes.ContactCodeSent,
-    status=202, body=shapes.NewContact, refuses=("reauthentication_due", "too_many_tries"),
+    status=202, body=shapes.NewContact, once=True, refuses=("reauthentication_due", "too_many_tries"),
 )  # fmt: skip
 def add_account_contact(body: dict[str, Any]) -> Any:
     """A one-time code is sent to it; it counts once that code has come back. To change one, add the new, then remove

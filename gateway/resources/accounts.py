@@ -22,11 +22,12 @@ def account_services() -> Any:
 
 @operation(
     accounts, "POST", "/account/authenticators", summary="Begin to add an authenticator app",
-    answer=shapes.AuthenticatorBegun, status=201, body=shapes.AuthenticatorNamed,
-    refuses=("reauthentication_due", "too_many_authenticators"),
+    answer=shapes.AuthenticatorBegun, status=201, body=shapes.AuthenticatorNamed, once=True,
+    refuses=("reauthentication_due", "too_many_authenticators", "authenticator_not_found"),
 )  # fmt: skip
 def add_authenticator(body: dict[str, Any]) -> Any:
-    """A secret for the app, shown this once; it counts when the app's first code has come back."""
+    """A secret for the app; it counts when the app's first code has come back. A repeat under the same
+    Idempotency-Key shows the same secret until then, and is refused `authenticator_not_found` from then on."""
     return ask("identity", "add_authenticator", **body)
 
 

@@ -88,7 +88,7 @@ def read_activation_person(activation_id: str) -> Any:
 
 @operation(
     activations, "POST", "/<uuid:activation_id>/personal-data", summary="Confirm the personal data",
-    answer=shapes.PersonAnswered, body=shapes.PersonConfirmed, token=False, security="activation",
+    answer=shapes.PersonAnswered, body=shapes.PersonConfirmed, token=False, security="activation", once=True,
     refuses=(*_STEP, *_LAST),
 )  # fmt: skip
 def confirm_person(activation_id: str, body: dict[str, Any]) -> Any:
@@ -135,7 +135,7 @@ def set_password(activation_id: str, body: dict[str, Any]) -> Any:
 
 @operation(
     letter_requests, "POST", "", summary="Ask for a new letter", answer=shapes.LetterRequested, status=202,
-    body=shapes.LetterRequest, token=False, refuses=("too_many_tries",),
+    body=shapes.LetterRequest, token=False, once=True, refuses=("too_many_tries",),
 )  # fmt: skip
 def request_letter(body: dict[str, Any]) -> Any:
     """It goes to the registered address. The answer is the same for everybody, known or not."""

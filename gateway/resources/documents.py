@@ -38,6 +38,7 @@ FILE_REFUSALS = (
                         "file": {"type": "string", "contentMediaType": "application/octet-stream"},
                     },
                 },
+                "example": {"metadata": shapes.Metadata.example, "file": "…"},
                 "encoding": {"metadata": {"contentType": JSON}, "file": {"contentType": ", ".join(MEDIA_TYPES)}},
             }
         },

@@ -121,7 +121,7 @@ def send_letter(request_id: str, body: dict[str, Any]) -> Any:
 
 @operation(
     helpdesk, "POST", f"{_AGENCY_ONE}/contact", summary="Correct a contact", answer=shapes.CorrectionBegun, status=202,
-    body=shapes.ContactCorrected, refuses=(*_OPENING, "too_many_tries"),
+    body=shapes.ContactCorrected, once=True, refuses=(*_OPENING, "too_many_tries"),
 )  # fmt: skip
 def correct_contact(request_id: str, body: dict[str, Any]) -> Any:
     """After an identity check: a one-time code goes to the new address; its owner enters it where they follow."""

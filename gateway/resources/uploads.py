@@ -15,7 +15,10 @@ from services.documents.contract import MEDIA_TYPES
 
 uploads = APIBlueprint("uploads", __name__)
 
-_BYTES = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+_BYTES = {
+    "schema": {"type": "string", "contentMediaType": "application/octet-stream"},
+    "example": "…",
+}
 
 
 @operation(

@@ -9,7 +9,6 @@ from marshmallow import fields
 from gateway.forms import FORM
 from gateway.operations import Query, Shape
 from gateway.schemas.fields import Choice, Flag, Id, Listed, Moment, Number, Part, Secret, Text
-from services.directory.contract import LICENCES
 from services.identity.contract import ASSERTION_TYPE, CLIENT_STATES, PURPOSES_OF_USE, SCOPES
 
 ID = "01935d0e-4c3b-7d52-9a43-1f0c2b6a7e01"
@@ -113,17 +112,6 @@ class SoftwareList(Shape):
             {"name": "Praxis", "version": "4.2", "vendor": "Logiciels du Parc", "state": "tested", "establishments": 3}
         ]
     }
-
-
-class LicenceGiven(Shape):
-    licence = Choice(LICENCES, required=True)
-    example: ClassVar = {"licence": "suspended"}
-
-
-class Licence(Shape):
-    professional_id = Id()
-    licence = Choice(LICENCES)
-    example: ClassVar = {"professional_id": ID, "licence": "suspended"}
 
 
 # --- tokens -----------------------------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ class Record(Shape):
     may_read = Listed(Choice(CATEGORIES))
     may_deposit = Listed(Choice(CATEGORIES))
     access_until = Moment(allow_none=True)
+    merged_into = Id("The record that speaks for this one since two were found to be one person's.", allow_none=True)
     example: ClassVar = {
         "record_id": ID,
         "patient_id": OTHER_ID,
@@ -55,6 +56,7 @@ class Record(Shape):
         "may_read": ["care_reports", "imaging"],
         "may_deposit": ["care_reports"],
         "access_until": TIME,
+        "merged_into": None,
     }
 
 

@@ -1,4 +1,5 @@
-"""Audit's one table: what was ever accessed or done. Rows are added, never changed and never removed."""
+"""Audit's tables: what was ever accessed or done, whose rows are added, never changed and never removed; and which
+records lead to which, so that one history is read of two."""
 
 import datetime as dt
 
@@ -62,3 +63,17 @@ class EntryRow(Model):
     address: Mapped[str | None] = mapped_column(sa.Text)
     software: Mapped[str | None] = mapped_column(sa.Text)
     count: Mapped[int | None] = mapped_column(sa.Integer)
+
+
+class RecordMove(Model):
+    """Where a record leads, as dossier told last; null once it speaks for itself again. No entry changes for it."""
+
+    __tablename__ = "record_moves"
+    __table_args__ = (
+        sa.Index("ix_record_moves_leads_to", "leads_to", postgresql_where=sa.text("leads_to is not null")),
+    )
+
+    record_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    leads_to: Mapped[str | None] = mapped_column(Id)
+    merge_id: Mapped[str] = mapped_column(Id)
+    version: Mapped[int] = mapped_column(sa.Integer)

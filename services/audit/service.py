@@ -12,7 +12,15 @@ from services.audit import rules, store
 from services.audit.contract import NAME, TRACE_SOURCES, AccessHistory, AccessTraced, traced
 from services.bus import Received, Remote, Service, emit, on, rpc
 from services.db import now
-from services.dossier.contract import AUTHOR_RULE, NOBODY, AccessScope, RecordClosed, RecordNotFound
+from services.dossier.contract import (
+    AUTHOR_RULE,
+    NOBODY,
+    AccessScope,
+    RecordClosed,
+    RecordNotFound,
+    RecordsMerged,
+    RecordsUnmerged,
+)
 from services.refusals import Refusal
 from services.tokens import Caller
 
@@ -28,6 +36,18 @@ class Audit(Service):
         """Keeps a trace, once, with the emitter that the broker vouches for."""
         store.insert_entry(session, event.data, event.source, now())
 
+    @on("dossier", RecordsMerged)
+    def on_records_merged(self, session: Session, event: Received) -> None:
+        """From now on whoever reads the surviving record's history reads the merged one's too; no entry changes."""
+        told: RecordsMerged = event.data
+        store.note_move(session, told.merged_record_id, told.record_id, told.merge_id, told.version)
+
+    @on("dossier", RecordsUnmerged)
+    def on_records_unmerged(self, session: Session, event: Received) -> None:
+        """Each record's history is its own again."""
+        told: RecordsUnmerged = event.data
+        store.note_move(session, told.merged_record_id, None, told.merge_id, told.version)
+
     @rpc
     def access_history(
         self, caller: Caller, *, record_id: str, limit: int = 50, cursor: str | None = None
@@ -35,7 +55,8 @@ class Audit(Service):
         """Who did what with a record, when and on what ground: newest first, a page at a time.
 
         The holder side reads every entry of the record, refusals and readings of this history included; a
-        professional with a ground, or with a document of theirs in the record, reads their own entries.
+        professional with a ground, or with a document of theirs in the record, reads their own entries. While another
+        record leads to this one, its entries are among them.
         Each reading leaves one trace itself, also a refused one.
         Refuses: RecordNotFound (unknown, or nothing lets the caller in), RecordClosed (to its holder alone),
         InvalidInput (cursor, limit). [RGD 8; seed 002, historique des accès]

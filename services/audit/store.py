@@ -1,14 +1,14 @@
-"""Every query of audit. Entries are inserted and read; there is no other verb."""
+"""Every query of audit. Entries are inserted and read; there is no other verb for them."""
 
 from datetime import datetime
 from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from services.audit.contract import AccessTraced, Entry
-from services.audit.models import EntryRow
+from services.audit.models import EntryRow, Id, RecordMove
 from services.audit.rules import Position, as_id
 from services.db import rfc3339
 
@@ -28,27 +28,49 @@ def insert_entry(session: Session, trace: AccessTraced, source: str, at: datetim
     session.execute(_KEEP, values)
 
 
+def note_move(session: Session, record_id: str, leads_to: str | None, merge_id: str, version: int) -> None:
+    """Notes where a record leads; what is older than what is known changes nothing."""
+    told = {"leads_to": leads_to, "merge_id": merge_id, "version": version}
+    row = insert(RecordMove).values(record_id=record_id, **told)
+    session.execute(
+        row.on_conflict_do_update(index_elements=["record_id"], set_=told, where=RecordMove.version < version)
+    )
+
+
+def _with_those_led_here(record_id: str) -> sa.CTE:
+    """A record and the records that lead to it now, through others too."""
+    here = sa.select(sa.literal(record_id, Id).label("record_id")).cte("here", recursive=True)
+    return here.union(sa.select(RecordMove.record_id).join(here, RecordMove.leads_to == here.c.record_id))
+
+
 def entries_of_record(
     session: Session, record_id: str, *, of_professional: str | None, after: Position | None, limit: int
 ) -> list[EntryRow]:
     """Returns a record's entries after a place, newest first; of one professional alone when given.
 
+    With them those of the records that lead to it: each is read in the order of its index, no further than the page
+    reaches, so that a history of two costs what two pages do.
     A professional's own refused tries on a thing by its id stay out of their view: an id that lies in this record
     would leave a line here and an unknown one none, which tells what is hidden.
     """
-    query = sa.select(EntryRow).where(EntryRow.record_id == record_id)
+    here = _with_those_led_here(record_id)
+    query = sa.select(EntryRow).where(EntryRow.record_id == here.c.record_id)
     if of_professional is not None:
         tells_nothing = (EntryRow.outcome == "allowed") | EntryRow.object_id.is_(None)
         query = query.where(EntryRow.professional_id == of_professional, tells_nothing)
     if after is not None:
         query = query.where(sa.tuple_(EntryRow.at, EntryRow.trace_id) < sa.tuple_(*after))
-    return list(session.scalars(query.order_by(EntryRow.at.desc(), EntryRow.trace_id.desc()).limit(limit)))
+    of_each = query.order_by(EntryRow.at.desc(), EntryRow.trace_id.desc()).limit(limit).correlate(here).lateral("each")
+    entry = aliased(EntryRow, of_each)
+    page = sa.select(entry).select_from(here.join(of_each, sa.true()))
+    return list(session.scalars(page.order_by(entry.at.desc(), entry.trace_id.desc()).limit(limit)))
 
 
 def has_written(session: Session, record_id: str, professional_id: str) -> bool:
-    """True when this professional's deposit in this record is on file."""
+    """True when this professional's deposit in this record, or in one that leads to it, is on file."""
+    here = _with_those_led_here(record_id)
     written = sa.exists().where(
-        EntryRow.record_id == record_id,
+        EntryRow.record_id == here.c.record_id,
         EntryRow.professional_id == professional_id,
         EntryRow.action == "document.created",
         EntryRow.outcome == "allowed",

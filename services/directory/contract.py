@@ -3,6 +3,68 @@
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypedDict
 
+from services.directory.contract_care import ESTABLISHMENT_CHANGES as ESTABLISHMENT_CHANGES
+from services.directory.contract_care import PROFESSIONAL_CHANGES as PROFESSIONAL_CHANGES
+from services.directory.contract_care import DatedWorkplace as DatedWorkplace
+from services.directory.contract_care import EstablishmentClosed as EstablishmentClosed
+from services.directory.contract_care import EstablishmentNotFound as EstablishmentNotFound
+from services.directory.contract_care import EstablishmentRead as EstablishmentRead
+from services.directory.contract_care import EstablishmentsFound as EstablishmentsFound
+from services.directory.contract_care import FoundProfessional as FoundProfessional
+from services.directory.contract_care import NamedEstablishment as NamedEstablishment
+from services.directory.contract_care import NotedLicence as NotedLicence
+from services.directory.contract_care import ProfessionalHistory as ProfessionalHistory
+from services.directory.contract_care import ProfessionalRead as ProfessionalRead
+from services.directory.contract_care import ProfessionalsFound as ProfessionalsFound
+from services.directory.contract_merges import MERGE_REASONS as MERGE_REASONS
+from services.directory.contract_merges import MERGES_LIMIT as MERGES_LIMIT
+from services.directory.contract_merges import AlreadyMerged as AlreadyMerged
+from services.directory.contract_merges import MergeNotFound as MergeNotFound
+from services.directory.contract_merges import Merges as Merges
+from services.directory.contract_merges import ShownMerge as ShownMerge
+from services.directory.contract_openings import LAPSED as LAPSED
+from services.directory.contract_openings import OPENING_DOCUMENTS as OPENING_DOCUMENTS
+from services.directory.contract_openings import OPENING_REASONS as OPENING_REASONS
+from services.directory.contract_openings import OPENING_STATEMENT as OPENING_STATEMENT
+from services.directory.contract_openings import OPENING_STATEMENTS as OPENING_STATEMENTS
+from services.directory.contract_openings import OPENING_STATES as OPENING_STATES
+from services.directory.contract_openings import OPENINGS_LIMIT as OPENINGS_LIMIT
+from services.directory.contract_openings import OpeningCheckDue as OpeningCheckDue
+from services.directory.contract_openings import OpeningFollowed as OpeningFollowed
+from services.directory.contract_openings import OpeningLine as OpeningLine
+from services.directory.contract_openings import OpeningNotFound as OpeningNotFound
+from services.directory.contract_openings import OpeningPage as OpeningPage
+from services.directory.contract_openings import OpeningReceived as OpeningReceived
+from services.directory.contract_openings import RequestDecided as RequestDecided
+from services.directory.contract_search import ALERTS as ALERTS
+from services.directory.contract_search import DUPLICATES_LIMIT as DUPLICATES_LIMIT
+from services.directory.contract_search import SETTLEMENTS as SETTLEMENTS
+from services.directory.contract_search import DuplicateNotFound as DuplicateNotFound
+from services.directory.contract_search import PatientsFound as PatientsFound
+from services.directory.contract_search import PossiblePair as PossiblePair
+from services.directory.contract_search import PossiblePairs as PossiblePairs
+from services.directory.contract_search import SearchedPatient as SearchedPatient
+from services.directory.contract_search import Settled as Settled
+from services.directory.contract_sheets import ADDRESS_USES as ADDRESS_USES
+from services.directory.contract_sheets import CHANGES_LIMIT as CHANGES_LIMIT
+from services.directory.contract_sheets import CHECK_DOCUMENTS as CHECK_DOCUMENTS
+from services.directory.contract_sheets import EVIDENCES as EVIDENCES
+from services.directory.contract_sheets import IDENTIFIER_SYSTEMS as IDENTIFIER_SYSTEMS
+from services.directory.contract_sheets import MARITAL_STATUSES as MARITAL_STATUSES
+from services.directory.contract_sheets import MATRICULE_CAUSES as MATRICULE_CAUSES
+from services.directory.contract_sheets import MATRICULE_SYSTEM as MATRICULE_SYSTEM
+from services.directory.contract_sheets import SEXES as SEXES
+from services.directory.contract_sheets import Address as Address
+from services.directory.contract_sheets import DatedIdentifier as DatedIdentifier
+from services.directory.contract_sheets import FurtherAddress as FurtherAddress
+from services.directory.contract_sheets import Identification as Identification
+from services.directory.contract_sheets import Identifier as Identifier
+from services.directory.contract_sheets import IdentifierTaken as IdentifierTaken
+from services.directory.contract_sheets import Sheet as Sheet
+from services.directory.contract_sheets import SheetChange as SheetChange
+from services.directory.contract_sheets import SheetChanges as SheetChanges
+from services.directory.contract_sheets import SheetVersion as SheetVersion
+from services.directory.contract_sheets import Written as Written
 from services.refusals import Refusal
 
 NAME: Final = "directory"
@@ -30,18 +92,7 @@ PROFESSIONS: tuple[str, ...] = (
 ESTABLISHMENT_KINDS: tuple[str, ...] = ("practice", "hospital", "laboratory", "pharmacy", "care_network")
 LANGUAGES: tuple[str, ...] = ("fr", "lb", "pt", "en", "de")
 LICENCES: tuple[str, ...] = ("valid", "suspended", "withdrawn")
-SEXES: tuple[str, ...] = ("F", "M", "X")
-EVIDENCES: tuple[str, ...] = ("unknown", "declared", "identity_document", "civil_register", "provisional")
-"""What a birth date rests on [seed 002, Etat de la date de naissance]; `provisional`: an estimate, to be replaced."""
-
-MARITAL_STATUSES: tuple[str, ...] = ("single", "married", "partnership", "separated", "divorced", "widowed")
-ADDRESS_USES: tuple[str, ...] = ("home", "temporary", "postal")
-MATRICULE_CAUSES: tuple[str, ...] = ("correction", "adoption", "other")
 OPENING_CAUSES: tuple[str, ...] = ("affiliation", "voluntary_request")
-
-MATRICULE_SYSTEM: Final = "urn:oid:1.3.182.4.4"
-IDENTIFIER_SYSTEMS: tuple[str, ...] = ("urn:dsp:federator", "urn:dsp:regional", "urn:dsp:local")
-"""Numbers of a patient beside the matricule, which has the OID 1.3.182.4.4 [domain, Directories]."""
 
 NAMES_LIMIT: Final = 1000
 """The most ids of one kind a single `names` call resolves."""
@@ -140,6 +191,20 @@ class RecordOpeningsDue:
     requested_at: str
 
 
+@dataclass(frozen=True)
+class PatientsLoaded:
+    """These patients got an identity sheet by a load: told once per step of it instead of `PatientRegistered` each.
+
+    A nation's load would be 1.2 million events that carry an id; in one event for some two thousand nothing is lost.
+    """
+
+    type: ClassVar[str] = "patients_loaded.v1"
+    subject: ClassVar[str | None] = None
+
+    load_id: str
+    patient_ids: list[str]
+
+
 EVENTS: tuple[type, ...] = (
     PatientRegistered,
     ProfessionalUpdated,
@@ -148,6 +213,7 @@ EVENTS: tuple[type, ...] = (
     PatientsMerged,
     PatientsUnmerged,
     RecordOpeningsDue,
+    PatientsLoaded,
 )
 
 
@@ -175,45 +241,6 @@ class PersonNotFound(Refusal):
 # --- shapes on the wire -----------------------------------------------------------------------------------------------
 
 
-class Address(TypedDict):
-    """A postal address; `country` is an ISO 3166 two-letter code."""
-
-    line: str
-    postal_code: str
-    locality: str
-    country: str
-
-
-class FoundPatient(TypedDict):
-    """One line of a patient search; an exact matricule is a match of 100 per cent."""
-
-    patient_id: str
-    birth_name: str
-    usual_name: str | None
-    first_names: str
-    birth_date: str
-    sex: str
-    rate: int
-
-
-class NamedEstablishment(TypedDict):
-    """An establishment as shown beside a professional."""
-
-    establishment_id: str
-    name: str
-
-
-class FoundProfessional(TypedDict):
-    """One line of a professional search."""
-
-    professional_id: str
-    family_name: str
-    first_name: str
-    profession: str
-    specialities: list[str]
-    establishments: list[NamedEstablishment]
-
-
 class NamedProfessional(TypedDict):
     """A professional as shown beside what they did."""
 
@@ -232,7 +259,8 @@ class Names(TypedDict):
 class PersonOfMatricule(TypedDict):
     """Who a matricule stands for; all null when it stands for nobody.
 
-    matricule: all its digits, for who was asked for by the first eleven; identity's log-in name follows from them.
+    matricule: the whole one a patient has today, for whoever was asked for by a former one or by the first eleven
+    digits; identity's log-in name follows from it.
     """
 
     matricule: str | None

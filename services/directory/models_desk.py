@@ -11,8 +11,9 @@ from services.directory.models import Id, Model, Moment
 class OpeningRequest(Model):
     """Somebody's own request for a record [seed 002, Demande volontaire d'ouverture].
 
-    Whoever holds the tracking token, of which only the digest is kept, may see how far it is. `due_by`: until when the
-    letter must be on its way. The personal fields are emptied once they are in the identity sheet or refused.
+    Whoever holds a tracking token may see how far it is: `tracking_digest` holds the digests alone, one after the
+    other, of those told to somebody who sent the same form again. `due_by`: until when the letter must be on its way.
+    The personal fields are emptied once they are in the identity sheet or refused.
     """
 
     __tablename__ = "opening_requests"

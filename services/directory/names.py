@@ -24,7 +24,9 @@ class Names(Desk):
         professional_ids: list[str] | None = None,
         establishment_ids: list[str] | None = None,
     ) -> contract.Names:
-        """The names to show for many ids, in one call and at most three statements; unknown ids are left out.
+        """The names to show for many ids, in one call; unknown ids are left out.
+
+        Three statements at most, and two more where patients were merged: a merged one has the survivor's name.
 
         Refuses: InvalidInput (no list, more than 1000 ids of a kind).
         """
@@ -37,6 +39,14 @@ class Names(Desk):
                 "professionals": store_professionals.professional_names(session, professionals),
                 "establishments": store_establishments.establishment_names(session, establishments),
             }
+
+    @rpc_system("notifications")
+    def ids_of_patient(self, context: Context, *, patient_id: str) -> dict[str, list[str]]:
+        """Every id that stands for this patient: who speaks for them first, then whoever was merged; none of nobody."""
+        with self.db.transaction() as session:
+            asked = rules.as_id(patient_id)
+            speaks = store_patients.living(session, asked) if asked else None
+            return {"patient_ids": [] if speaks is None else store_patients.ids_led_to(session, speaks)}
 
     @rpc_system("notifications")
     def letter_address(

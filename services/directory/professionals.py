@@ -1,18 +1,21 @@
-"""Professionals: who they are, where they work, whether they may practise; found from three letters on."""
+"""Professionals: who they are, what changes of them, and how they are found from three letters on."""
 
-from services.audit.contract import traced
+from typing import Any
+
 from services.bus import emit, rpc, rpc_system
-from services.db import new_id, now, once, remember, rfc3339
+from services.db import new_id, now, once, remember
 from services.directory import (
     contract,
     rules,
+    rules_professionals,
     rules_sheets,
     store,
     store_establishments,
+    store_professional_search,
     store_professionals,
 )
 from services.directory.desk import Desk
-from services.refusals import NotAllowed, Refusal
+from services.refusals import ChangedMeanwhile, NotAllowed, Refusal
 from services.tokens import Caller, Context
 
 
@@ -52,52 +55,56 @@ class Professionals(Desk):
             if answered:
                 return answered
             sheet, at = rules_sheets.require_professional_sheet(given), now()
-            rules_sheets.require_known_establishments(
-                sheet.establishment_ids, store_establishments.known_establishments(session, sheet.establishment_ids)
-            )
+            there = store_establishments.hold_open_establishments(session, sheet.establishment_ids)
+            rules_sheets.require_known_establishments(sheet.establishment_ids, there)
             new = new_id()
             professional_id = store.claim_matricule_for_professional(session, sheet.matricule, new, at)
             if professional_id == new:
                 store_professionals.insert_professional(session, new, sheet, caller, at)
-                emit(session, store_professionals.professional_updated(session, new))
-            elif not rules_sheets.is_professional(
-                sheet, *store_professionals.lock_professional(session, professional_id)
-            ):
-                refusal = contract.ProfessionalExists()
-                return self._refused(session, caller, "professional.registered", refusal, professional_id)
-            elif store_professionals.update_professional(session, professional_id, sheet, at):
-                emit(session, store_professionals.professional_updated(session, professional_id))
+                told = store_professionals.updates(session, [new])
+            else:
+                professional = store_professionals.require_locked(session, professional_id)
+                if not rules_sheets.is_professional(sheet, professional.family_name, professional.first_name):
+                    refusal = contract.ProfessionalExists()
+                    return self._refused(session, caller, "professional.registered", refusal, professional_id)
+                at = store_professionals.moment_after(professional, now())
+                changed = store_professionals.update_professional(session, professional, sheet, at)
+                told = store_professionals.updates(session, [professional_id]) if changed else []
+            for update in told:
+                emit(session, update)
             self._traced(session, caller, "professional.registered", professional_id)
             return remember(session, caller, "register_professional", given, {"professional_id": professional_id})
 
     @rpc
-    def set_licence(self, caller: Caller, *, professional_id: str, licence: str) -> dict[str, str] | Refusal:
-        """Notes that a professional may, or may not any more, practise; the licence they have already is no change.
+    def change_professional(
+        self, caller: Caller, *, professional_id: str, changes: dict[str, Any], version: int | None = None
+    ) -> dict[str, Any] | Refusal:
+        """Changes what is named of a professional: name, profession, specialities, language, address (null: none).
 
-        A change is a new version, told by event; a licence suspended or withdrawn is told by an event of its own,
-        upon which what runs in the professional's name ends.
-        Refuses: NotAllowed (no agent), InvalidInput, PersonNotFound. [domain, Directories]
+        version: the one that was read; None takes the entry as it is. A change is a new version, told by event; saying
+        what is so already changes nothing and tells nobody.
+        Refuses: NotAllowed (no agent), InvalidInput, PersonNotFound, ChangedMeanwhile. [domain, Directories]
         """
-        given = {"professional_id": professional_id, "licence": licence}
+        given = {"professional_id": professional_id, "changes": changes, "version": version}
         with self.db.transaction(caller) as session:
             if not rules.may_register(caller.capacity):
                 return self._refused(session, caller, "professional.changed", NotAllowed())
-            wanted, asked = rules.require_licence(licence), rules.as_id(professional_id)
-            answered = once(session, caller, "set_licence", given)
+            answered = once(session, caller, "change_professional", given)
             if answered:
-                return answered
-            changed = store_professionals.set_licence(session, asked, wanted, now())
-            at = now()  # nobody's wait for the row lies between this moment and the commit
-            if changed is None or asked is None:
+                return dict(answered)
+            checked, asked = rules_professionals.require_professional_change(changes), rules.as_id(professional_id)
+            professional = store_professionals.lock_professional(session, asked)
+            if professional is None or asked is None:
                 return self._refused(session, caller, "professional.changed", contract.PersonNotFound(), asked)
-            if changed:
-                emit(session, store_professionals.professional_updated(session, asked))
-            if changed and wanted != "valid":
-                emit(session, contract.LicenceWithdrawn(professional_id=asked, licence=wanted, at=rfc3339(at)))
-            emit(session, traced(
-                caller, "professional.changed", at=at, object_id=asked, object_type="professional", purpose=wanted,
-            ))  # fmt: skip
-            return remember(session, caller, "set_licence", given, {"professional_id": asked, "licence": wanted})
+            if version is not None and version != professional.version:
+                return self._refused(session, caller, "professional.changed", ChangedMeanwhile(), asked)
+            at = store_professionals.moment_after(professional, now())
+            if store_professionals.change_professional(professional, checked, at):
+                for update in store_professionals.updates(session, [asked]):
+                    emit(session, update)
+            self._traced(session, caller, "professional.changed", asked)
+            answer = {"professional_id": asked, "version": professional.version}
+            return dict(remember(session, caller, "change_professional", given, answer))
 
     @rpc_system("identity")
     def capacity_facts(
@@ -109,13 +116,45 @@ class Professionals(Desk):
 
     @rpc(scope="system/Practitioner.rs")
     def search_professionals(
-        self, caller: Caller, *, query: str, limit: int = 20
-    ) -> dict[str, list[contract.FoundProfessional]]:
+        self,
+        caller: Caller,
+        *,
+        query: str,
+        profession: str | None = None,
+        speciality: str | None = None,
+        locality: str | None = None,
+        establishment_id: str | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> contract.ProfessionalsFound:
         """Finds professionals by the beginnings of words of their name, speciality or profession (five languages).
 
-        Accents and case do not count; matches of the name come first. Who has lost the licence for good is not found.
-        Refuses: InvalidInput (fewer than 3 letters, limit beyond 50). [seed 000; domain, Directories]
+        Accents, case and the spellings of an umlaut do not count; matches of the name come first. The rest narrows:
+        locality and establishment_id to who works there now. Who has lost the licence for good is not found. No trace:
+        the directory of professionals is open to all who are logged in, and each letter typed is a search.
+        Refuses: InvalidInput (fewer than 3 letters, limit beyond 50, no such profession). [seed 000; domain,
+        Directories]
         """
-        words, most = rules.require_search_words(query), rules.require_limit(limit)
+        sought = rules_professionals.require_search(
+            query, limit, profession=profession, speciality=speciality, locality=locality,
+            establishment_id=establishment_id, cursor=cursor,
+        )  # fmt: skip
         with self.db.transaction(caller) as session:
-            return {"professionals": store_professionals.search_professionals(session, words, most)}
+            found = store_professional_search.search_professionals(session, sought)
+        more = len(found) > sought.limit
+        page = found[: sought.limit]
+        return {"professionals": page, "next_cursor": page[-1]["professional_id"] if more else None}
+
+    @rpc(scope="system/Practitioner.rs")
+    def read_professional(self, caller: Caller, *, professional_id: str) -> contract.ProfessionalRead | Refusal:
+        """One professional: names, profession, specialities, workplaces, licence; to agents with all that was before.
+
+        Refuses: PersonNotFound (nobody, or to all but agents who has lost the licence for good). [domain, Directories]
+        """
+        asked = rules.as_id(professional_id)
+        with self.db.transaction(caller) as session:
+            found = store_professional_search.read_professional(session, asked, whole=caller.capacity == "agent")
+            if found is None or not rules_professionals.may_see_professional(caller.capacity, found["licence"]):
+                return self._refused(session, caller, "professional.read", contract.PersonNotFound(), asked)
+            self._traced(session, caller, "professional.read", asked)
+            return found

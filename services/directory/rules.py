@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
-from stdnum import luhn, verhoeff
-
 from services.directory.contract import LICENCES, NAMES_LIMIT, Address
 from services.refusals import InvalidInput
 
@@ -44,6 +42,26 @@ ESTABLISHMENT_WORDS: Final[dict[str, str]] = {
 
 _UNFOLDED = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
 _SEPARATORS = re.compile(r"[\s.\-/]+")
+_SPELT_WITH_E = re.compile(r"(?<=[aou])e+")
+
+_DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+"""What a digit counts for in Luhn's sum where it is doubled."""
+
+
+def _turns(place: int) -> tuple[tuple[int, ...], ...]:
+    """Verhoeff's step at a place: a digit is exchanged so many times, then multiplied in the dihedral group of ten."""
+    exchanged = list(range(10))
+    for _ in range(place % 8):
+        exchanged = [(1, 5, 7, 6, 2, 8, 3, 0, 9, 4)[digit] for digit in exchanged]
+
+    def multiplied(one: int, other: int) -> int:
+        turned = one + other if one < 5 else one - other
+        return turned % 5 + (5 if (one < 5) != (other < 5) else 0)
+
+    return tuple(tuple(multiplied(before, digit) for digit in exchanged) for before in range(10))
+
+
+_TURNED: Final = tuple(_turns(place) for place in range(1, 12))
 
 Fault = dict[str, str]
 
@@ -54,6 +72,11 @@ Fault = dict[str, str]
 def may_register(capacity: str) -> bool:
     """True when this capacity registers people and establishments: the agency's agents only [domain, Agence]."""
     return capacity == "agent"
+
+
+def may_read_sheets(capacity: str) -> bool:
+    """True when this capacity reads whole identity sheets: an agent any, a patient their own [seed 002]."""
+    return capacity in ("agent", "patient")
 
 
 def may_search_patients(capacity: str, licence: str | None) -> bool:
@@ -93,8 +116,17 @@ def matricule_fault(matricule: str) -> str | None:
 
 
 def check_digits(first_eleven: str) -> str:
-    """Returns the Luhn and the Verhoeff digit, both over the same 11 digits."""
-    return luhn.calc_check_digit(first_eleven) + verhoeff.calc_check_digit(first_eleven)
+    """Returns the Luhn and the Verhoeff digit, both over the same 11 digits.
+
+    By tables, because a load asks a million times; what they say is held against stdnum by a test.
+    """
+    digits = [int(digit) for digit in first_eleven]
+    luhn = sum(digits[1::2]) + sum(_DOUBLED[digit] for digit in digits[::2])
+    verhoeff = 0
+    for turned, digit in zip(_TURNED, reversed(digits), strict=True):
+        verhoeff = turned[verhoeff][digit]
+    # The Verhoeff digit undoes what the others made: the first five elements turn back, the others are their own end.
+    return f"{-luhn % 10}{-verhoeff % 5 if verhoeff < 5 else verhoeff}"
 
 
 def wrong_check_digits(matricule: str) -> tuple[str, ...]:
@@ -102,11 +134,19 @@ def wrong_check_digits(matricule: str) -> tuple[str, ...]:
 
     `matricule_luhn` alone: the twelfth digit is mistyped. `matricule_verhoeff` alone: the thirteenth is, or a 0 and a 9
     among the first eleven are exchanged, which Luhn does not see. Both: the mistake is among the first eleven.
-    matricule: thirteen digits, as `matricule_fault` finds them when it says `checksum` [issue 4].
+    matricule: thirteen digits, as `matricule_fault` finds them when it says `checksum` [domain, Matricule].
     """
     codes = ("matricule_luhn", "matricule_verhoeff")
     right = check_digits(matricule[:11])
     return tuple(code for code, digit, fits in zip(codes, matricule[11:], right, strict=True) if digit != fits)
+
+
+def matricule_faults(matricule: str) -> tuple[str, ...]:
+    """Returns the codes of all that is wrong with a normalised matricule: a wrong checksum as the digits it is in."""
+    wrong = matricule_fault(matricule)
+    if wrong is None:
+        return ()
+    return wrong_check_digits(matricule) if wrong == "checksum" else (wrong,)
 
 
 def require_matricule(text: object) -> str:
@@ -115,9 +155,9 @@ def require_matricule(text: object) -> str:
     Refuses: InvalidInput at /matricule.
     """
     matricule = normalise_matricule(text)
-    wrong = matricule_fault(matricule)
+    wrong = matricule_faults(matricule)
     if wrong:
-        raise InvalidInput(errors=[fault("matricule", wrong)])
+        raise InvalidInput(errors=[fault("matricule", each) for each in wrong])
     return matricule
 
 
@@ -156,20 +196,36 @@ def fold(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def fold_spelling(text: str) -> str:
+    """Returns the folded words of a text, with Müller, Mueller and Muller made one: an e after a, o or u is left out.
+
+    What is typed so far stays the beginning of what it becomes, letter by letter. Stored columns and questions both
+    pass through here.
+    """
+    return _SPELT_WITH_E.sub("", fold(text))
+
+
 def searchable_names(family_name: str, first_name: str) -> str:
     """Returns the stored form of a professional's names; the space in front makes every word start alike."""
-    return f" {fold(f'{family_name} {first_name}')}"
+    return f" {fold_spelling(f'{family_name} {first_name}')}"
 
 
 def searchable_text(family_name: str, first_name: str, profession: str, specialities: Iterable[str]) -> str:
-    """Returns the stored form of everything a professional is found by: names, specialities, profession."""
-    words = " ".join([family_name, first_name, *specialities, PROFESSION_WORDS[profession]])
-    return f" {fold(words)}"
+    """Returns the stored form of everything a professional is found by: names, profession, each speciality whole."""
+    words = fold_spelling(f"{family_name} {first_name} {PROFESSION_WORDS[profession]}")
+    return f" {words}{whole_parts(specialities)}"
 
 
-def searchable_establishment(name: str, kind: str) -> str:
-    """Returns the stored form of everything an establishment is found by: its name and its kind."""
-    return f" {fold(f'{name} {ESTABLISHMENT_WORDS[kind]}')}"
+def searchable_establishment(name: str, kind: str, locality: str | None = None) -> str:
+    """Returns the stored form of everything an establishment is found by: its name, its kind, its locality whole."""
+    words = fold_spelling(f"{name} {ESTABLISHMENT_WORDS[kind]}")
+    return f" {words}{whole_parts([locality] if locality else [])}"
+
+
+def whole_parts(texts: Iterable[str]) -> str:
+    """Returns texts so that each is found as a whole too: between signs that no folded word holds."""
+    parts = [folded for folded in map(fold_spelling, texts) if folded]
+    return "".join(f" ; {part}" for part in parts) + (" ;" if parts else "")
 
 
 def require_licence(licence: object) -> str:
@@ -187,10 +243,10 @@ def require_search_words(query: object) -> list[str]:
 
     Refuses: InvalidInput below three letters or beyond a line's length.
     """
-    words = fold(query).split() if isinstance(query, str) and len(query) <= LONGEST_TEXT else []
-    if sum(len(word) for word in words) < SHORTEST_QUERY:
+    typed = fold(query) if isinstance(query, str) and len(query) <= LONGEST_TEXT else ""
+    if len(typed.replace(" ", "")) < SHORTEST_QUERY:
         raise InvalidInput(errors=[fault("query", "too_short" if isinstance(query, str) else "type")])
-    return words
+    return fold_spelling(typed).split()
 
 
 def require_limit(limit: object) -> int:

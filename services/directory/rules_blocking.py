@@ -15,16 +15,29 @@ Every part of a double name counts as one family name, and usual names as birth 
 names are each taken by their rows of variants, or by their sound.
 """
 
-from collections.abc import Iterator
+from datetime import date
+from functools import lru_cache
 from itertools import product
 
-from services.directory.rules_matching import UNKNOWN, Reading
-from services.directory.rules_names import Name, sound, variant_rows
+from services.directory.rules_matching import UNKNOWN, Reading, known_birth_date
+from services.directory.rules_names import Name, read_name, sound, variant_rows, words_of
 
 
 def blocking_keys(sheet: Reading) -> frozenset[str]:
     """Returns the keys to store with a sheet."""
-    return frozenset(_keys(sheet, by_name_alone=True))
+    return frozenset(_keys_of(sheet, by_name_alone=True))
+
+
+def stored_keys(
+    birth_name: str, usual_name: str | None, first_names: str, birth_date: date, sex: str, matricule: str | None
+) -> list[str]:
+    """Returns what the column `keys` of a sheet holds: its blocking keys in order, made anew with every change of it.
+
+    matricule: the current one, which tells whether day or month of birth are unknown; None for who has none.
+    """
+    born = known_birth_date(birth_date.isoformat(), matricule or "")
+    families = _families(read_name(birth_name)) | _families(read_name(usual_name) if usual_name else None)
+    return sorted(set(_keys(born.replace("-", ""), families, words_of(first_names), by_name_alone=True)))
 
 
 def search_keys(sought: Reading) -> frozenset[str]:
@@ -32,24 +45,29 @@ def search_keys(sought: Reading) -> frozenset[str]:
 
     Two people of one name who agree in no part of the date are not the same often enough to read hundreds of them.
     """
-    return frozenset(_keys(sought, by_name_alone=not _known(sought.birth_date)))
+    return frozenset(_keys_of(sought, by_name_alone=not _known(sought.birth_date)))
 
 
-def _keys(identity: Reading, by_name_alone: bool) -> Iterator[str]:
-    born = identity.birth_date
-    year, month, day = born[:4], born[4:6], born[6:]
+def _keys_of(identity: Reading, by_name_alone: bool) -> list[str]:
     families = _families(identity.birth_name) | _families(identity.usual_name)
-    first_names = {heard for name in identity.first_names.words for heard in _first_name(name)}
-    starts = {family[:1] for family in families}
+    return _keys(identity.birth_date, families, identity.first_names.words, by_name_alone)
+
+
+def _keys(born: str, families: frozenset[str], words: tuple[str, ...], by_name_alone: bool) -> list[str]:
+    year, month, day = born[:4], born[4:6], born[6:]
+    first_names = _first_names(words)
+    starts = [f"{start} {first}" for start, first in product({family[:1] for family in families}, first_names)]
+    keys = []
     if _known(born):
-        yield f"d{year}{min(month, day)}{max(month, day)}"
-        yield from (f"m{month}{day}{family}" for family in families)
-        yield from (f"q{month}{day}{start} {first}" for start, first in product(starts, first_names))
+        keys.append(f"d{year}{min(month, day)}{max(month, day)}")
+        keys += [f"m{month}{day}{family}" for family in families]
+        keys += [f"q{month}{day}{start}" for start in starts]
     if len(born) == 8:
-        yield from (f"y{year}{family}" for family in families)
-        yield from (f"p{year}{start} {first}" for start, first in product(starts, first_names))
+        keys += [f"y{year}{family}" for family in families]
+        keys += [f"p{year}{start}" for start in starts]
     if by_name_alone:
-        yield from (f"n{family} {first}" for family, first in product(families, first_names))
+        keys += [f"n{family} {first}" for family, first in product(families, first_names)]
+    return keys
 
 
 def _known(born: str) -> bool:
@@ -58,6 +76,11 @@ def _known(born: str) -> bool:
 
 def _families(name: Name | None) -> frozenset[str]:
     return name.heard | {name.core_sound} if name is not None and name.folded else frozenset()
+
+
+@lru_cache(maxsize=1 << 14)
+def _first_names(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(heard for word in words for heard in _first_name(word))
 
 
 def _first_name(word: str) -> list[str]:

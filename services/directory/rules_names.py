@@ -210,7 +210,7 @@ def read_name(text: str) -> Name:
     """Returns a name taken apart; its last word is never a particle, so that an initial at the end stays one."""
     folded = fold(text)
     every = folded.split()
-    words = (*(word for word in every[:-1] if word not in PARTICLES), *every[-1:])[:WORDS_READ]
+    words = _words_read(every)
     core = "".join(words)
     sounds = tuple(sound(word) for word in words)
     return Name(
@@ -222,6 +222,15 @@ def read_name(text: str) -> Name:
         core=core,
         core_sound=sound(core),
     )
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Returns the words of a name alone, as `read_name` has them, at a part of its cost."""
+    return _words_read(fold(text).split())
+
+
+def _words_read(every: list[str]) -> tuple[str, ...]:
+    return (*(word for word in every[:-1] if word not in PARTICLES), *every[-1:])[:WORDS_READ]
 
 
 @lru_cache(maxsize=1 << 16)

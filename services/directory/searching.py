@@ -1,16 +1,12 @@
-"""The search for patients: by matricule, traced; it never lists people."""
+"""The search for patients: by matricule, or by name and birth; traced and counted, and it never lists people."""
 
-from services.audit.contract import traced
-from services.bus import emit, rpc
+from services.bus import rpc
 from services.db import now
-from services.directory import (
-    contract,
-    rules,
-    store_professionals,
-    store_search,
-)
+from services.directory import contract, rules, rules_search, store_search
+from services.directory.comparing import rated
 from services.directory.desk import Desk
-from services.refusals import NotAllowed, Refusal
+from services.directory.rules_blocking import search_keys
+from services.refusals import NotAllowed, Refusal, TooManyTries
 from services.tokens import Caller
 
 
@@ -18,26 +14,45 @@ class Searching(Desk):
     """The entrypoints of the search for patients."""
 
     @rpc(scope="system/Patient.rs")
-    def search_patients(self, caller: Caller, *, matricule: str) -> dict[str, list[contract.FoundPatient]] | Refusal:
-        """Finds the one patient who has this very matricule, or nobody; it never lists people.
+    def search_patients(
+        self,
+        caller: Caller,
+        *,
+        matricule: str | None = None,
+        name: str | None = None,
+        first_names: str | None = None,
+        birth_date: str | None = None,
+        sex: str | None = None,
+    ) -> contract.PatientsFound | Refusal:
+        """Finds who has this very matricule, or the ten who match a name, first names and a birth date best.
 
-        Each search leaves a trace that names who was found, never what was typed.
-        Refuses: NotAllowed (neither an agent nor a professional with a valid licence), InvalidInput.
+        matricule: thirteen digits, or the first eleven. name: of birth or in use. birth_date: YYYY-MM-DD, YYYY-MM or
+        YYYY. Each search counts against an hourly limit and leaves a trace: who was found when it was one person,
+        never what was typed.
+        Refuses: NotAllowed (neither an agent nor a professional with a valid licence), InvalidInput, TooManyTries.
         [seed 000; domain, Directories]
         """
+        sought = rules_search.require_search(
+            {"matricule": matricule, "name": name, "first_names": first_names, "birth_date": birth_date, "sex": sex}
+        )
+        at = now()
         with self.db.transaction(caller) as session:
-            licence = (
-                store_professionals.licence_of(session, caller.professional_id) if caller.professional_id else None
+            if not rules.may_search_patients(caller.capacity, "valid"):
+                return self._refused(session, caller, "patient.searched", NotAllowed())
+            searches, licence = store_search.count_search_of(
+                session, f"{sought.kind} {caller.acts_as}", rules_search.stretch_of(at), caller.professional_id
             )
             if not rules.may_search_patients(caller.capacity, licence):
                 return self._refused(session, caller, "patient.searched", NotAllowed())
-            patient = store_search.find_patient_by_matricule(session, rules.require_matricule(matricule))
-            found = [patient] if patient else []
-            patient_id = patient["patient_id"] if patient else None
-            emit(
-                session,
-                traced(
-                    caller, "patient.searched", at=now(), object_id=patient_id, object_type="patient", count=len(found)
-                ),
-            )
-            return {"patients": found}
+            if not rules_search.may_ask(sought.kind, caller.client_id is not None, searches):
+                refusal = TooManyTries(retry_after=rules_search.wait(at))
+                return self._refused(session, caller, "patient.searched", refusal)
+            if sought.reading is None:
+                found = store_search.patients_by_matricule(session, sought.matricule or "")
+            else:
+                candidates = store_search.candidates(session, search_keys(sought.reading))
+                found = store_search.patients_by_id(session, rules_search.looked_at(rated(sought.reading, candidates)))
+            patients, more = rules_search.shown(found)
+            only = patients[0]["patient_id"] if len(patients) == 1 else None
+            self._traced(session, caller, "patient.searched", only, count=len(patients))
+        return {"patients": patients, "more": more}

@@ -1,41 +1,18 @@
 """Every query of identity sheets. Nothing here decides; what comes in has been checked by the rules."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.directory.contract import (
+    Address,
     LetterAddress,
     PersonSheet,
 )
-from services.directory.models import Patient
+from services.directory.models import Patient, PatientAddress
 from services.directory.rules import display_name, letter_lines, letter_name
-from services.directory.rules_sheets import PatientSheet
-from services.directory.store import NO_SHEET, address_of, registration
-from services.tokens import Caller
-
-
-def insert_patient(session: Session, patient_id: str, sheet: PatientSheet, by: Caller, at: datetime) -> None:
-    """Writes a new identity sheet."""
-    session.execute(
-        sa.insert(Patient).values(
-            patient_id=patient_id,
-            birth_name=sheet.birth_name,
-            usual_name=sheet.usual_name,
-            first_names=sheet.first_names,
-            sex=sheet.sex,
-            birth_date=sheet.birth_date,
-            identity_check_due=sheet.identity_check_due,
-            language=sheet.language,
-            address_line=sheet.address["line"],
-            postal_code=sheet.address["postal_code"],
-            locality=sheet.address["locality"],
-            country=sheet.address["country"],
-            **registration(by, at),
-        )
-    )
+from services.directory.store import NO_SHEET, address_of, speaking_for
 
 
 def patient_identity(session: Session, patient_id: str) -> tuple[str, str]:
@@ -46,9 +23,37 @@ def patient_identity(session: Session, patient_id: str) -> tuple[str, str]:
     return row.birth_name, row.first_names
 
 
+def living(session: Session, patient_id: str) -> str | None:
+    """Returns the id of the sheet that speaks for this one: its own, or whom it was merged into; None for nobody."""
+    return living_of(session, [patient_id]).get(patient_id)
+
+
+def living_of(session: Session, patient_ids: Sequence[str]) -> dict[str, str]:
+    """Returns, by id, the id of the sheet that speaks for each of these that exists."""
+    if not patient_ids:
+        return {}
+    found = speaking_for(Patient.patient_id.in_(patient_ids))
+    return {row.asked_id: row.patient_id for row in session.execute(sa.select(found))}
+
+
+def ids_led_to(session: Session, patient_id: str) -> list[str]:
+    """Returns the id of a sheet, and those of the sheets for which it speaks."""
+    led = sa.select(sa.literal(patient_id, Patient.patient_id.type).label("patient_id")).cte("led", recursive=True)
+    led = led.union_all(sa.select(Patient.patient_id).join(led, Patient.merged_into == led.c.patient_id))
+    return list(session.scalars(sa.select(led.c.patient_id)))
+
+
+def living_sheet(session: Session, patient_id: str | None) -> Patient | None:
+    """Returns the sheet that speaks for a patient; a second statement only where two were merged."""
+    patient = session.get(Patient, patient_id) if patient_id else None
+    if patient is None or patient.merged_into is None:
+        return patient
+    return session.get(Patient, living(session, patient.merged_into))
+
+
 def sheet_of_patient(session: Session, patient_id: str | None) -> PersonSheet | None:
     """Returns what a patient confirms about themselves."""
-    patient = session.get(Patient, patient_id) if patient_id else None
+    patient = living_sheet(session, patient_id)
     if patient is None:
         return None
     return {
@@ -58,23 +63,39 @@ def sheet_of_patient(session: Session, patient_id: str | None) -> PersonSheet | 
 
 
 def patient_names(session: Session, patient_ids: Sequence[str]) -> dict[str, str]:
-    """Returns the name to show of each patient that exists: the one they go by."""
+    """Returns the name to show of each patient that exists: the one they go by, and of a merged one the survivor's."""
     if not patient_ids:
         return {}
     goes_by = sa.func.coalesce(Patient.usual_name, Patient.birth_name)
-    rows = session.execute(
-        sa.select(Patient.patient_id, goes_by, Patient.first_names).where(Patient.patient_id.in_(patient_ids))
-    )
-    return {patient_id: display_name(family, first) for patient_id, family, first in rows}
+    shown = sa.select(Patient.patient_id, goes_by.label("family"), Patient.first_names, Patient.merged_into)
+    found = session.execute(shown.where(Patient.patient_id.in_(patient_ids))).all()
+    names = {row.patient_id: display_name(row.family, row.first_names) for row in found}
+    # Two statements more, and only where somebody was merged: a list of people costs what it did.
+    speaks = living_of(session, [row.patient_id for row in found if row.merged_into is not None])
+    if speaks:
+        of_living = session.execute(shown.where(Patient.patient_id.in_(set(speaks.values()))))
+        living_names = {row.patient_id: display_name(row.family, row.first_names) for row in of_living}
+        names |= {merged: living_names[speaker] for merged, speaker in speaks.items()}
+    return names
 
 
 def letter_address_of_patient(session: Session, patient_id: str | None) -> LetterAddress | None:
-    """Returns where this patient's letters go."""
-    patient = session.get(Patient, patient_id) if patient_id else None
+    """Returns where this patient's letters go: to the postal address where there is one, else to the registered."""
+    patient = living_sheet(session, patient_id)
     if patient is None:
         return None
+    postal = session.scalars(
+        sa.select(PatientAddress)
+        .where(PatientAddress.patient_id == patient.patient_id, PatientAddress.use == "postal")
+        .order_by(PatientAddress.address_id.desc())
+        .limit(1)
+    ).first()
     return {
         "name_lines": [letter_name(patient.usual_name or patient.birth_name, patient.first_names)],
-        "address_lines": letter_lines(address_of(patient)),
+        "address_lines": letter_lines(_further(postal) if postal else address_of(patient)),
         "language": patient.language,
     }
+
+
+def _further(row: PatientAddress) -> Address:
+    return {"line": row.line, "postal_code": row.postal_code, "locality": row.locality, "country": row.country}

@@ -1,26 +1,32 @@
-"""Every query of professionals and where they work."""
+"""Every query of professionals: their entries, what is told of them, names and addresses to show.
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+Searching is in store_professional_search.py, licences over time in store_licences.py, where they work in
+store_workplaces.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.orm import Session
 
+from services.directory import store_workplaces
 from services.directory.contract import (
     CapacityFacts,
-    FoundProfessional,
     LetterAddress,
-    NamedEstablishment,
     NamedProfessional,
     PersonSheet,
     ProfessionalUpdated,
 )
-from services.directory.models import Establishment, Professional, Workplace
+from services.directory.models import Id, Licence, Professional, Workplace
 from services.directory.rules import display_name, letter_lines, letter_name, searchable_names, searchable_text
 from services.directory.rules_sheets import ProfessionalSheet
-from services.directory.store import NO_SHEET, address_of, registration
+from services.directory.store import NO_SHEET, address_columns, address_of, registration
 from services.tokens import Caller
+
+A_MOMENT = timedelta(microseconds=1)
 
 
 def insert_professional(
@@ -37,49 +43,70 @@ def insert_professional(
             **registration(by, at),
         )
     )
-    _start_work(session, professional_id, sheet.establishment_ids, at)
-
-
-def lock_professional(session: Session, professional_id: str) -> tuple[str, str]:
-    """Returns (family_name, first_name) of a professional known to exist, held so that versions follow one another."""
-    professional = session.get_one(Professional, professional_id, with_for_update=True)
-    return professional.family_name, professional.first_name
-
-
-def update_professional(session: Session, professional_id: str, sheet: ProfessionalSheet, at: datetime) -> bool:
-    """Brings a locked entry and its workplaces to what the sheet says; returns whether that makes a new version."""
-    professional = session.get_one(Professional, professional_id)
-    columns = _sheet_columns(sheet)
-    before, asked = set(_workplaces(session, professional_id)), set(sheet.establishment_ids)
-    if before == asked and all(getattr(professional, name) == value for name, value in columns.items()):
-        return False
-    for name, value in columns.items():
-        setattr(professional, name, value)
-    professional.version += 1
-    professional.updated_at = at
     session.execute(
-        sa.update(Workplace).values(until=at)
-        .where(Workplace.professional_id == professional_id, Workplace.until.is_(None),
-               Workplace.establishment_id.in_(before - asked))
-    )  # fmt: skip
-    _start_work(session, professional_id, asked - before, at)
+        sa.insert(Licence).values(
+            professional_id=professional_id, since=at, noted_at=at, state="valid", noted_by=by.account_id
+        )
+    )
+    store_workplaces.start(session, professional_id, sheet.establishment_ids, at)
+
+
+def lock_professional(session: Session, professional_id: str | None) -> Professional | None:
+    """Returns a professional's row, held so that versions and the events that tell them follow one another."""
+    return session.get(Professional, professional_id, with_for_update=True) if professional_id else None
+
+
+def require_locked(session: Session, professional_id: str) -> Professional:
+    """Returns the row of a professional known to exist, held."""
+    return session.get_one(Professional, professional_id, with_for_update=True)
+
+
+def moment_after(professional: Professional, at: datetime) -> datetime:
+    """Returns this moment, or, where a replica's clock is behind, the first one after the entry's last change."""
+    return max(at, professional.updated_at + A_MOMENT)
+
+
+def update_professional(session: Session, professional: Professional, sheet: ProfessionalSheet, at: datetime) -> bool:
+    """Brings a held entry and its workplaces to what the sheet says; returns whether that makes a new version."""
+    before = set(store_workplaces.running(session, professional.professional_id))
+    asked = set(sheet.establishment_ids)
+    changed = _change(professional, _sheet_columns(sheet))
+    if before == asked and not changed:
+        return False
+    new_version(professional, at)
+    store_workplaces.end(session, professional.professional_id, before - asked, at)
+    store_workplaces.start(session, professional.professional_id, asked - before, at)
     return True
 
 
-def set_licence(session: Session, professional_id: str | None, licence: str, at: datetime) -> bool | None:
-    """Gives a professional this licence; returns whether that makes a new version, None when there is no such person.
-
-    The row is held, so that versions and the events that tell them follow one another.
-    """
-    professional = session.get(Professional, professional_id, with_for_update=True) if professional_id else None
-    if professional is None:
-        return None
-    if professional.licence == licence:
+def change_professional(professional: Professional, changes: Mapping[str, Any], at: datetime) -> bool:
+    """Changes these fields of a held entry; returns whether that makes a new version."""
+    columns = {name: value for name, value in changes.items() if name != "address"}
+    if "address" in changes:
+        columns |= address_columns(changes["address"])
+    kept = {name: columns.get(name, getattr(professional, name)) for name in ("family_name", "first_name")}
+    profession = columns.get("profession", professional.profession)
+    columns["names_folded"] = searchable_names(**kept)
+    columns["found_by"] = searchable_text(
+        **kept, profession=profession, specialities=columns.get("specialities", professional.specialities)
+    )
+    if not _change(professional, columns):
         return False
-    professional.licence = licence
+    new_version(professional, at)
+    return True
+
+
+def new_version(professional: Professional, at: datetime) -> None:
+    """Notes that a held entry is another than it was."""
     professional.version += 1
     professional.updated_at = at
-    return True
+
+
+def _change(row: Any, columns: Mapping[str, Any]) -> bool:
+    changed = {name: value for name, value in columns.items() if getattr(row, name) != value}
+    for name, value in changed.items():
+        setattr(row, name, value)
+    return bool(changed)
 
 
 def licence_of(session: Session, professional_id: str) -> str | None:
@@ -94,75 +121,31 @@ def capacity_facts(session: Session, professional_id: str | None) -> CapacityFac
     ).one_or_none()
     if row is None or professional_id is None:
         return {"profession": None, "licence": None, "establishment_ids": []}
-    places = _workplaces(session, professional_id)
+    places = store_workplaces.running(session, professional_id)
     return {"profession": row.profession, "licence": row.licence, "establishment_ids": places}
 
 
-def professional_updated(session: Session, professional_id: str) -> ProfessionalUpdated:
-    """Returns the event that tells what this professional now is."""
+def updates(session: Session, professional_ids: Sequence[str]) -> list[ProfessionalUpdated]:
+    """Returns the events that tell what these professionals now are, in the order of their ids, by one statement."""
     session.flush()
-    row = session.execute(
-        sa.select(Professional.profession, Professional.licence, Professional.version).where(
-            Professional.professional_id == professional_id
-        )
-    ).one()
-    return ProfessionalUpdated(
-        professional_id=professional_id,
-        profession=row.profession,
-        licence=row.licence,
-        establishment_ids=_workplaces(session, professional_id),
-        version=row.version,
+    places = (
+        sa.select(sa.func.coalesce(_in_order(Workplace.establishment_id), sa.cast(sa.literal("{}"), ARRAY(Id))))
+        .where(Workplace.professional_id == Professional.professional_id, Workplace.until.is_(None))
+        .scalar_subquery()
     )
-
-
-def _workplaces(session: Session, professional_id: str) -> list[str]:
-    return list(
-        session.scalars(
-            sa.select(Workplace.establishment_id)
-            .where(Workplace.professional_id == professional_id, Workplace.until.is_(None))
-            .order_by(Workplace.establishment_id)
-        )
-    )
-
-
-def search_professionals(session: Session, words: Sequence[str], limit: int) -> list[FoundProfessional]:
-    """Returns the professionals each of whose sought words begins one of theirs; matches of the name come first.
-
-    words: folded by the rules, so that none holds a wildcard of LIKE.
-    """
-    in_names = sa.and_(*(Professional.names_folded.like(f"% {word}%") for word in words))
-    found = session.scalars(
-        sa.select(Professional)
-        .where(Professional.licence != "withdrawn", *(Professional.found_by.like(f"% {word}%") for word in words))
-        .order_by(in_names.desc(), Professional.names_folded, Professional.professional_id)
-        .limit(limit)
-    ).all()
-    workplaces = _named_workplaces(session, [each.professional_id for each in found])
-    return [
-        {
-            "professional_id": each.professional_id,
-            "family_name": each.family_name,
-            "first_name": each.first_name,
-            "profession": each.profession,
-            "specialities": each.specialities,
-            "establishments": workplaces.get(each.professional_id, []),
-        }
-        for each in found
-    ]
-
-
-def _named_workplaces(session: Session, professional_ids: Sequence[str]) -> dict[str, list[NamedEstablishment]]:
-    found: dict[str, list[NamedEstablishment]] = {}
     rows = session.execute(
-        sa.select(Workplace.professional_id, Establishment.establishment_id, Establishment.name)
-        .join(Establishment, Establishment.establishment_id == Workplace.establishment_id)
-        .where(Workplace.professional_id.in_(professional_ids), Workplace.until.is_(None))
-        .order_by(Establishment.name, Establishment.establishment_id)
-    )
-    for row in rows:
-        place: NamedEstablishment = {"establishment_id": row.establishment_id, "name": row.name}
-        found.setdefault(row.professional_id, []).append(place)
-    return found
+        sa.select(
+            Professional.professional_id, Professional.profession, Professional.licence, Professional.version,
+            places.label("establishment_ids"),
+        )
+        .where(Professional.professional_id.in_(professional_ids))
+        .order_by(Professional.professional_id)
+    )  # fmt: skip
+    return [ProfessionalUpdated(**row) for row in rows.mappings()]
+
+
+def _in_order(column: Any) -> Any:
+    return sa.func.array_agg(aggregate_order_by(column, column), type_=ARRAY(Id))
 
 
 def professional_names(session: Session, professional_ids: Sequence[str]) -> dict[str, NamedProfessional]:
@@ -181,17 +164,22 @@ def professional_names(session: Session, professional_ids: Sequence[str]) -> dic
 
 
 def letter_address_of_professional(session: Session, professional_id: str | None) -> LetterAddress | None:
-    """Returns where this professional's letters go: without an address of their own, to a workplace by its name."""
+    """Returns where this professional's letters go: without an address of their own, to a workplace."""
     professional = session.get(Professional, professional_id) if professional_id else None
     if professional is None or professional_id is None:
         return None
-    workplaces = _named_workplaces(session, [professional_id]).get(professional_id, [])
-    at_work = [place["name"] for place in workplaces[:1]]
+    own = letter_lines(address_of(professional)) if professional.address_line else None
     return {
         "name_lines": [letter_name(professional.family_name, professional.first_name)],
-        "address_lines": letter_lines(address_of(professional)) if professional.address_line else at_work,
+        "address_lines": own or _lines_at_work(session, professional_id),
         "language": professional.language,
     }
+
+
+def _lines_at_work(session: Session, professional_id: str) -> list[str]:
+    for place in store_workplaces.establishments_of(session, professional_id):
+        return [place.name, *(letter_lines(address_of(place)) if place.address_line else [])]
+    return []
 
 
 def sheet_of_professional(session: Session, professional_id: str | None) -> PersonSheet | None:
@@ -199,34 +187,21 @@ def sheet_of_professional(session: Session, professional_id: str | None) -> Pers
     professional = session.get(Professional, professional_id) if professional_id else None
     if professional is None or professional_id is None:
         return None
-    workplaces = _named_workplaces(session, [professional_id]).get(professional_id, [])
+    places = store_workplaces.establishments_of(session, professional_id)
     return {
         **NO_SHEET, "family_name": professional.family_name, "first_name": professional.first_name,
-        "profession": professional.profession, "workplaces": [place["name"] for place in workplaces],
+        "profession": professional.profession, "workplaces": [place.name for place in places],
     }  # fmt: skip
 
 
 def _sheet_columns(sheet: ProfessionalSheet) -> dict[str, Any]:
-    address = sheet.address
     return {
         "family_name": sheet.family_name,
         "first_name": sheet.first_name,
         "profession": sheet.profession,
         "specialities": list(sheet.specialities),
         "language": sheet.language,
-        "address_line": address["line"] if address else None,
-        "postal_code": address["postal_code"] if address else None,
-        "locality": address["locality"] if address else None,
-        "country": address["country"] if address else None,
+        **address_columns(sheet.address),
         "names_folded": searchable_names(sheet.family_name, sheet.first_name),
         "found_by": searchable_text(sheet.family_name, sheet.first_name, sheet.profession, sheet.specialities),
     }
-
-
-def _start_work(session: Session, professional_id: str, establishment_ids: Iterable[str], at: datetime) -> None:
-    rows = [
-        {"professional_id": professional_id, "establishment_id": each, "since": at}
-        for each in sorted(establishment_ids)
-    ]
-    if rows:
-        session.execute(sa.insert(Workplace), rows)

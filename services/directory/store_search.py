@@ -1,28 +1,198 @@
-"""Every query of the search for patients."""
+"""Every query of the search for patients, and of what is counted against it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session, aliased
 
-from services.directory.contract import (
-    FoundPatient,
+from services.directory.contract import SearchedPatient
+from services.directory.models import Matricule, Patient, PatientIdentifier, PossibleDuplicate
+from services.directory.rules_search import Candidate
+from services.directory.store import speaking_for
+
+# --- how often --------------------------------------------------------------------------------------------------------
+
+# What was counted in earlier stretches goes with the first count of a new one, so that one row per searcher stays.
+_COUNT = sa.text(
+    """
+    with gone as (delete from search_counts where searcher = :searcher and stretch < :stretch)
+    insert into search_counts as mine (searcher, stretch, searches) values (:searcher, :stretch, 1)
+        on conflict (searcher, stretch) do update set searches = mine.searches + 1
+    returning searches, (select licence from professionals where professional_id = :professional_id) as licence
+    """
 )
-from services.directory.models import Matricule, Patient
 
 
-def find_patient_by_matricule(session: Session, matricule: str) -> FoundPatient | None:
-    """Returns the patient who has or had this very matricule."""
-    patient = session.scalars(
-        sa.select(Patient).join(Matricule, Matricule.patient_id == Patient.patient_id)
-        .where(Matricule.matricule == matricule, Matricule.patient_id.is_not(None))
-    ).one_or_none()  # fmt: skip
-    if patient is None:
-        return None
+def count_search(session: Session, searcher: str, stretch: datetime) -> int:
+    """Counts one more search of this searcher; how many there are within this stretch, this one included."""
+    return count_search_of(session, searcher, stretch, None)[0]
+
+
+def count_search_of(
+    session: Session, searcher: str, stretch: datetime, professional_id: str | None
+) -> tuple[int, str | None]:
+    """Counts as `count_search`, and says in the same breath what licence this professional has: (count, licence)."""
+    asked = {"searcher": searcher, "stretch": stretch, "professional_id": professional_id}
+    row = session.execute(_COUNT, asked).one()
+    return row.searches, row.licence
+
+
+# --- who may be meant -------------------------------------------------------------------------------------------------
+
+_MATRICULE = (
+    sa.select(Matricule.matricule)
+    .where(Matricule.patient_id == Patient.patient_id, Matricule.until.is_(None))
+    .scalar_subquery()
+)
+# Only a first of the month can stand for an unknown day, so only there the matricule is worth its look-up.
+_TELLING_MATRICULE = sa.case(
+    (
+        sa.extract("day", Patient.birth_date) == 1,
+        _MATRICULE,
+    )
+)
+COMPARED: Final = (
+    Patient.patient_id,
+    Patient.birth_name,
+    Patient.usual_name,
+    Patient.first_names,
+    Patient.birth_date,
+    Patient.sex,
+    _TELLING_MATRICULE.label("matricule"),
+)
+"""The columns of a Candidate."""
+
+MOST_COMPARED: Final = 2_000
+"""Among 1.2 million, searches meet a hundred, at most a thousand; whoever strings common names together meets no more
+than this."""
+
+WITH_A_KEY = (
+    sa.select(*COMPARED).where(Patient.keys.overlap(sa.cast(sa.bindparam("keys"), ARRAY(sa.Text)))).limit(MOST_COMPARED)
+)
+
+
+def candidates(session: Session, keys: Collection[str]) -> list[Candidate]:
+    """Returns every sheet that has one of these keys, those that another one speaks for included."""
+    return [Candidate(*row) for row in session.execute(WITH_A_KEY, {"keys": sorted(keys)})]
+
+
+# --- whom to show -----------------------------------------------------------------------------------------------------
+
+_REGIONAL = "urn:dsp:regional"
+_DOUBTED = sa.or_(Patient.identity_check_due, Patient.birth_date_evidence == "provisional")
+_IDENTIFIER = (
+    sa.select(PatientIdentifier.value)
+    .where(PatientIdentifier.patient_id == Patient.patient_id, PatientIdentifier.system == _REGIONAL)
+    .order_by(PatientIdentifier.since.desc(), PatientIdentifier.value)
+    .limit(1)
+    .scalar_subquery()
+)
+
+
+def _noted_beside(mine: Any, its: Any) -> sa.Exists:
+    """Whether an open pair has the sheet on one side, and one that still speaks for somebody on the other."""
+    beside = aliased(Patient)
+    return sa.exists(
+        sa.select(PossibleDuplicate.rate)
+        .join(beside, beside.patient_id == its)
+        .where(mine == Patient.patient_id, PossibleDuplicate.settled.is_(None), beside.merged_into.is_(None))
+        .correlate(Patient)
+    )
+
+
+_NOTED = sa.or_(
+    _noted_beside(PossibleDuplicate.one_id, PossibleDuplicate.other_id),
+    _noted_beside(PossibleDuplicate.other_id, PossibleDuplicate.one_id),
+)
+
+
+def _shown(meant: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """The columns of a line of each sheet that is meant, or rather of the one that speaks for it."""
+    speaker = speaking_for(meant)
+    return sa.select(
+        speaker.c.asked_id,
+        Patient.patient_id,
+        Patient.birth_name,
+        Patient.usual_name,
+        Patient.first_names,
+        Patient.birth_date,
+        Patient.sex,
+        _MATRICULE.label("insc"),
+        _IDENTIFIER.label("identifier"),
+        _NOTED.label("possible_duplicate"),
+        _DOUBTED.label("identity_unverified"),
+    ).join(speaker, Patient.patient_id == speaker.c.patient_id)
+
+
+_OF_A_MATRICULE = sa.select(Matricule.patient_id).where(Matricule.patient_id.is_not(None))
+_BEGINS = Matricule.matricule.between(sa.bindparam("first"), sa.bindparam("last"))
+_BY_BEGINNING = _shown(Patient.patient_id.in_(_OF_A_MATRICULE.where(_BEGINS).order_by(Matricule.matricule).limit(2)))
+
+
+class _Prepared:
+    """A statement that takes longer to plan than to run: each connection plans it once."""
+
+    def __init__(self, name: str, kind: str, statement: sa.Select[Any]) -> None:
+        compiled = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
+        self._name, self._prepare = name, f"prepare {name} ({kind}) as {compiled}"
+        self._execute = sa.text(f"execute {name} (cast(:asked as {kind}))")
+
+    def rows(self, session: Session, asked: Any) -> Sequence[Any]:
+        """What it finds for its one argument."""
+        connection = session.connection()
+        if not connection.info.get(self._name):  # as long as the connection itself
+            connection.exec_driver_sql(self._prepare)
+            connection.info[self._name] = True
+        return session.execute(self._execute, {"asked": asked}).all()
+
+
+_ARGUMENT: sa.ColumnClause[Any] = sa.literal_column("$1")
+_BY_MATRICULE = _Prepared(
+    "patient_by_matricule",
+    "text",
+    _shown(Patient.patient_id.in_(_OF_A_MATRICULE.where(Matricule.matricule == _ARGUMENT))),
+)
+_BY_ID = _Prepared("patients_by_id", "uuid[]", _shown(Patient.patient_id == sa.any_(_ARGUMENT)))
+
+
+def patients_by_matricule(session: Session, matricule: str) -> list[SearchedPatient]:
+    """Returns the patient who has or had this very matricule; of its first eleven digits, at most two patients."""
+    if len(matricule) == 13:
+        rows = _BY_MATRICULE.rows(session, matricule)
+    else:
+        rows = session.execute(_BY_BEGINNING, {"first": f"{matricule}00", "last": f"{matricule}99"}).all()
+    return [_found(row, 100) for row in rows]
+
+
+def patients_by_id(session: Session, rates: Mapping[str, int]) -> list[SearchedPatient]:
+    """Returns the patients to whom these sheets lead, in the order in which the sheets are given.
+
+    rates: of each sheet.
+    """
+    if not rates:
+        return []
+    rows = {str(row.asked_id): row for row in _BY_ID.rows(session, list(rates))}
+    return [_found(rows[found_id], rate) for found_id, rate in rates.items() if found_id in rows]
+
+
+def _found(row: Any, rate: int) -> SearchedPatient:
     return {
-        "patient_id": patient.patient_id,
-        "birth_name": patient.birth_name,
-        "usual_name": patient.usual_name,
-        "first_names": patient.first_names,
-        "birth_date": patient.birth_date.isoformat(),
-        "sex": patient.sex,
-        "rate": 100,
+        "patient_id": str(row.patient_id),
+        "birth_name": row.birth_name,
+        "usual_name": row.usual_name,
+        "first_names": row.first_names,
+        "birth_date": row.birth_date.isoformat(),
+        "sex": row.sex,
+        "insc": row.insc,
+        "identifier": row.identifier,
+        "alerts": _alerts(row),
+        "rate": rate,
     }
+
+
+def _alerts(row: Any) -> Sequence[str]:
+    return [alert for alert in ("possible_duplicate", "identity_unverified") if getattr(row, alert)]

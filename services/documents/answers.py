@@ -101,7 +101,7 @@ def deposited(document: dict[str, Any], version: dict[str, Any]) -> DocumentDepo
         record_id=document["record_id"], document_id=document["document_id"], version_id=version["version_id"],
         document_type=document["type"], category=document["category"], level=document["level"],
         author_id=document["author_id"], media_type=version["media_type"], size=version["size"],
-        deposited_at=rfc3339(document["deposited_at"]),
+        deposited_at=rfc3339(document["deposited_at"]), home_record_id=document["home_record_id"],
     )  # fmt: skip
 
 
@@ -110,7 +110,8 @@ def new_document(
 ) -> dict[str, Any]:
     """The row of a document made of an upload: the holder side's has no author id, everybody else's has."""
     return {
-        "document_id": document_id, "record_id": upload.record_id, "upload_id": upload.upload_id,
+        "document_id": document_id, "record_id": upload.record_id, "home_record_id": upload.home_record_id,
+        "upload_id": upload.upload_id,
         "type": kind.slug, "category": kind.category, "folder": kind.folder,
         "title": upload.title, "act_date": upload.act_date, "language": upload.language,
         "author_kind": "holder" if scope.holder_side else "professional",

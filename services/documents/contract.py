@@ -13,8 +13,11 @@ NAME: Final = "documents"
 CALLS: tuple[str, ...] = ("dossier", "directory")
 """The services documents may call (R7)."""
 
-SUBSCRIPTIONS: dict[tuple[str, str], str] = {}
-"""Documents keeps no copy of anybody's facts: rights are asked of dossier at every request."""
+SUBSCRIPTIONS: dict[tuple[str, str], str] = {
+    ("dossier", "records_merged.v1"): "on_records_merged",
+    ("dossier", "records_unmerged.v1"): "on_records_unmerged",
+}
+"""Where records lead; else documents keeps no copy of anybody's facts: rights are asked of dossier at every request."""
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
@@ -53,7 +56,10 @@ URL_LIFETIME: Final = 60
 
 @dataclass(frozen=True)
 class DocumentDeposited:
-    """A document is in the record, its bytes durable. `author_id` is null when the holder deposited it."""
+    """A document is in the record, its bytes durable. `author_id` is null when the holder deposited it.
+
+    `home_record_id`: the record it was meant for, where that one leads to `record_id` because two patients were merged.
+    """
 
     type: ClassVar[str] = "document_deposited.v1"
     subject: ClassVar[str | None] = "record_id"
@@ -68,6 +74,7 @@ class DocumentDeposited:
     media_type: str
     size: int
     deposited_at: str
+    home_record_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,22 @@ record_keys = sa.Table(
     sa.Column("created_at", _Moment, nullable=False),
 )  # fmt: skip
 
+record_moves = sa.Table(
+    "record_moves", metadata,
+    # where a record leads, as dossier told last: `leads_to` is null once it speaks for itself again
+    sa.Column("record_id", _Id, primary_key=True),
+    sa.Column("leads_to", _Id),
+    sa.Column("merge_id", _Id, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Index("ix_record_moves_leads_to", "leads_to", postgresql_where=sa.text("leads_to is not null")),
+)  # fmt: skip
+
 documents = sa.Table(
     "documents", metadata,
     sa.Column("document_id", _Id, primary_key=True),
     sa.Column("record_id", _Id, sa.ForeignKey("record_keys.record_id"), nullable=False),
+    # the record it was deposited in, which another one may speak for by now: then `record_id` is that other one
+    sa.Column("home_record_id", _Id, sa.ForeignKey("record_keys.record_id"), nullable=False),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("category", sa.Text, nullable=False),
     sa.Column("folder", sa.Text, nullable=False),
@@ -55,6 +67,7 @@ documents = sa.Table(
         deferrable=True, initially="DEFERRED", use_alter=True,
     ),
     sa.Index("ix_documents_page", "record_id", sa.desc("deposited_at"), sa.desc("document_id")),
+    sa.Index("ix_documents_home_record_id", "home_record_id"),
 )  # fmt: skip
 
 versions = sa.Table(
@@ -63,6 +76,8 @@ versions = sa.Table(
     sa.Column("document_id", _Id, sa.ForeignKey("documents.document_id"), nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
+    # the record whose key wraps this one: documents move between records, their keys stay as they are
+    sa.Column("key_record_id", _Id, sa.ForeignKey("record_keys.record_id"), nullable=False),
     # the object store's own name for exactly the bytes that were checked at commit
     sa.Column("store_version", sa.Text),
     sa.Column("media_type", sa.Text, nullable=False),
@@ -95,6 +110,7 @@ uploads = sa.Table(
     "uploads", metadata,
     sa.Column("upload_id", _Id, primary_key=True),
     sa.Column("record_id", _Id, sa.ForeignKey("record_keys.record_id"), nullable=False),
+    sa.Column("home_record_id", _Id, sa.ForeignKey("record_keys.record_id"), nullable=False),
     # whose upload it is: the person in one capacity, because rights differ between capacities
     sa.Column("account_id", _Id, nullable=False),
     sa.Column("capacity", sa.Text, nullable=False),
@@ -114,6 +130,7 @@ attempts = sa.Table(
     sa.Column("version_id", _Id, primary_key=True),
     sa.Column("upload_id", _Id, sa.ForeignKey("uploads.upload_id"), nullable=False),
     sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
+    sa.Column("key_record_id", _Id, sa.ForeignKey("record_keys.record_id"), nullable=False),
     sa.Column("started_at", _Moment, nullable=False),
     # set before the object is removed, so that a late commit cannot take bytes that are going away
     sa.Column("condemned_at", _Moment),

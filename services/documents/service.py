@@ -18,7 +18,7 @@ from nameko.extensions import DependencyProvider
 from nameko.timer import timer
 from sqlalchemy.orm import Session
 
-from services.bus import Remote, Service, emit, rpc
+from services.bus import Remote, emit, rpc
 from services.db import new_id, now, once, remember, rfc3339
 from services.documents import answers, contract, rules, store
 from services.documents.contract import (
@@ -34,6 +34,7 @@ from services.documents.contract import (
     UploadIncomplete,
 )
 from services.documents.document_types import document_types
+from services.documents.moving import Moving
 from services.documents.ports.blobs import Blobs, Stored
 from services.documents.ports.keys import Keys
 from services.dossier.contract import AccessScope, RecordNotFound
@@ -80,7 +81,7 @@ class KeyRing(DependencyProvider):  # type: ignore[misc]
         return self.keys
 
 
-class Documents(Service):
+class Documents(Moving):
     """Deposit, list, read, open, change of level."""
 
     name = contract.NAME
@@ -182,8 +183,8 @@ class Documents(Service):
                 return answers.refuse_upload(session, caller, asked)
             if upload.document_id is not None:
                 return answers.repeated(session, caller, upload, sha256)
-        kind = document_types()[upload.type]
-        scope = self._scope(caller, upload.record_id)
+        kind, asked_of = document_types()[upload.type], upload.record_id
+        scope = self._scope(caller, asked_of)
         stored = self._inspect(scope, kind, attempt, media_type, size)
         at = now()
         with self.db.transaction(caller) as session:
@@ -195,15 +196,17 @@ class Documents(Service):
                 return answers.refuse_upload(session, caller, asked)
             if upload.document_id is not None:
                 return answers.repeated(session, caller, upload, sha256)
-            wrapped_key = store.take_attempt(session, asked, attempt, at - rules.UPLOAD_LIFETIME)
-            if wrapped_key is None:
+            if upload.record_id != asked_of:  # merged or unmerged meanwhile: these rights are another record's
+                return answers.refuse(session, caller, "document.created", RecordNotFound(), record_id=asked_of)
+            taken = store.take_attempt(session, asked, attempt, at - rules.UPLOAD_LIFETIME)
+            if taken is None:
                 return answers.refuse(session, caller, "document.created", UploadExpired(), record_id=upload.record_id)
             document_id = new_id()
             version = {
-                "version_id": attempt, "document_id": document_id, "wrapped_key": wrapped_key,
-                "store_version": stored.version, "media_type": media_type, "size": size,
-                "sha256": bytes.fromhex(sha256), "author_id": scope.author_id, "account_id": caller.account_id,
-                "created_at": at,
+                "version_id": attempt, "document_id": document_id, "wrapped_key": bytes(taken.wrapped_key),
+                "key_record_id": taken.key_record_id, "store_version": stored.version, "media_type": media_type,
+                "size": size, "sha256": bytes.fromhex(sha256), "author_id": scope.author_id,
+                "account_id": caller.account_id, "created_at": at,
             }  # fmt: skip
             document = answers.new_document(upload, kind, scope, document_id, version)
             store.add_document(session, document=document, version=version, level_id=new_id())
@@ -295,7 +298,11 @@ class Documents(Service):
                 "version_id": row.version_id,
                 "get_url": self.blobs.get_url(row.version_id, row.store_version, contract.URL_LIFETIME),
                 "sealed_key": self._sealed_key(
-                    record_id, bytes(row.wrapped_record_key), row.version_id, bytes(row.wrapped_key), gateway_key
+                    row.key_record_id,
+                    bytes(row.wrapped_record_key),
+                    row.version_id,
+                    bytes(row.wrapped_key),
+                    gateway_key,
                 ),
                 "size": row.size,
                 "media_type": row.media_type,
@@ -388,7 +395,7 @@ class Documents(Service):
         version_id = new_id()
         wrapped_key = self.keys.new_data_key(record_id, record_key, version_id)
         sealed_key = self._sealed_key(record_id, record_key, version_id, wrapped_key, gateway_key)
-        store.add_attempt(session, upload_id, version_id, wrapped_key, now())
+        store.add_attempt(session, upload_id, version_id, wrapped_key, record_id, now())
         return {
             "version_id": version_id,
             "put_url": self.blobs.put_url(version_id, contract.URL_LIFETIME),

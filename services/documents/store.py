@@ -98,15 +98,15 @@ def content(
     wanted = documents.c.current_version_id if version_id is None else sa.literal(version_id, sa.Uuid(as_uuid=False))
     joined = (
         documents.join(versions, versions.c.document_id == documents.c.document_id)
-        .join(record_keys, record_keys.c.record_id == documents.c.record_id)
+        .join(record_keys, record_keys.c.record_id == versions.c.key_record_id)
         .outerjoin(opens, (opens.c.version_id == versions.c.version_id) & (opens.c.session_id == session_id))
     )
     return session.execute(
         sa.select(
             documents.c.document_id, documents.c.type, documents.c.category, documents.c.folder, documents.c.level,
             documents.c.author_id, documents.c.patient_blocked_at, versions.c.version_id, versions.c.store_version,
-            versions.c.media_type, versions.c.size, versions.c.sha256, versions.c.wrapped_key, versions.c.created_at,
-            record_keys.c.wrapped_key.label("wrapped_record_key"), opens.c.read_at,
+            versions.c.media_type, versions.c.size, versions.c.sha256, versions.c.wrapped_key, versions.c.key_record_id,
+            versions.c.created_at, record_keys.c.wrapped_key.label("wrapped_record_key"), opens.c.read_at,
         )
         .select_from(joined)
         .where(documents.c.document_id == document_id, versions.c.version_id == wanted, visible(scope, record_id))
@@ -199,7 +199,8 @@ def add_upload(
     """Keeps what was said about a document until its bytes are there."""
     session.execute(
         sa.insert(uploads).values(
-            upload_id=upload_id, record_id=record_id, account_id=account_id, capacity=capacity,
+            upload_id=upload_id, record_id=record_id, home_record_id=record_id, account_id=account_id,
+            capacity=capacity,
             type=metadata.type.slug, title=metadata.title, act_date=metadata.act_date, language=metadata.language,
             prepared_at=at, expires_at=expires_at,
         )
@@ -225,11 +226,14 @@ def record_of_upload(session: Session, upload_id: str) -> str | None:
     return session.scalar(sa.select(uploads.c.record_id).where(uploads.c.upload_id == upload_id))
 
 
-def add_attempt(session: Session, upload_id: str, version_id: str, wrapped_key: bytes, at: datetime) -> None:
+def add_attempt(
+    session: Session, upload_id: str, version_id: str, wrapped_key: bytes, key_record_id: str, at: datetime
+) -> None:
     """Remembers one try of an upload before its URL leaves: no object without a row."""
     session.execute(
         sa.insert(attempts).values(
-            version_id=version_id, upload_id=upload_id, wrapped_key=wrapped_key, started_at=at
+            version_id=version_id, upload_id=upload_id, wrapped_key=wrapped_key, key_record_id=key_record_id,
+            started_at=at,
         )
     )  # fmt: skip
 
@@ -239,15 +243,17 @@ def lock_upload(session: Session, upload_id: str) -> None:
     session.execute(sa.select(uploads.c.upload_id).where(uploads.c.upload_id == upload_id).with_for_update())
 
 
-def take_attempt(session: Session, upload_id: str, version_id: str, not_before: datetime) -> bytes | None:
-    """Takes a try out of the sweeper's reach and gives its wrapped key; None when it is unknown or too old."""
-    taken: bytes | memoryview | None = session.scalar(
+def take_attempt(session: Session, upload_id: str, version_id: str, not_before: datetime) -> Row | None:
+    """Takes a try out of the sweeper's reach and gives its wrapped key (`wrapped_key`, `key_record_id`).
+
+    None when it is unknown or too old.
+    """
+    return session.execute(
         sa.delete(attempts).where(
             attempts.c.version_id == version_id, attempts.c.upload_id == upload_id,
             attempts.c.condemned_at.is_(None), attempts.c.started_at > not_before,
-        ).returning(attempts.c.wrapped_key)
-    )  # fmt: skip
-    return None if taken is None else bytes(taken)
+        ).returning(attempts.c.wrapped_key, attempts.c.key_record_id)
+    ).first()  # fmt: skip
 
 
 def add_document(session: Session, *, document: dict[str, Any], version: dict[str, Any], level_id: str) -> None:

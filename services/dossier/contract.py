@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from services.refusals import Refusal
 
@@ -20,6 +20,9 @@ CALLS: tuple[str, ...] = ()
 SUBSCRIPTIONS: dict[tuple[str, str], str] = {
     ("identity", "account_activated.v1"): "on_account_activated",
     ("directory", "professional_updated.v1"): "on_professional_updated",
+    ("directory", "record_openings_due.v1"): "on_record_openings_due",
+    ("directory", "patients_merged.v1"): "on_patients_merged",
+    ("directory", "patients_unmerged.v1"): "on_patients_unmerged",
 }
 
 # --- the words of the decisions -----------------------------------------------------------------------------
@@ -188,13 +191,17 @@ AUTHOR_RULE = "author/own"
 
 @dataclass(frozen=True)
 class RecordOpened:
-    """The agency opened a record; the letter to its holder may be printed (RGD 2)."""
+    """A record was opened; the letter to its holder may be printed (RGD 2).
+
+    requested_at: RFC 3339, since when it was due: the affiliation or the request; null where an agent just opened it.
+    """
 
     type: ClassVar[str] = "record_opened.v1"
     subject: ClassVar[str | None] = "record_id"
 
     record_id: str
     patient_id: str
+    requested_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -207,6 +214,41 @@ class RecordStateChanged:
     record_id: str
     state: str
     cause: str
+
+
+@dataclass(frozen=True)
+class RecordsMerged:
+    """A record leads to another one of the same person: what lies in it is found there from now on.
+
+    merge_id: directory's merge of the two patients. patient_id: who speaks for both. version: of this record's moves,
+    of which the highest is the truth in whatever order they arrive; merged once more, it leads to another record.
+    """
+
+    type: ClassVar[str] = "records_merged.v1"
+    subject: ClassVar[str | None] = "merged_record_id"
+
+    merge_id: str
+    record_id: str
+    merged_record_id: str
+    patient_id: str
+    version: int
+
+
+@dataclass(frozen=True)
+class RecordsUnmerged:
+    """A record leads to no other one any more: what was moved out of it is found in it again.
+
+    merge_id: the merge that was undone. patient_id: whose record it is. version: as in RecordsMerged.
+    """
+
+    type: ClassVar[str] = "records_unmerged.v1"
+    subject: ClassVar[str | None] = "merged_record_id"
+
+    merge_id: str
+    record_id: str
+    merged_record_id: str
+    patient_id: str
+    version: int
 
 
 @dataclass(frozen=True)
@@ -321,3 +363,43 @@ class CircleMemberNotFound(Refusal):
     """This professional is not in the circle of trust."""
 
     code = "circle_member_not_found"
+
+
+# --- shapes on the wire -------------------------------------------------------------------------------------
+
+
+class Stay(TypedDict):
+    """An admission that runs: since when, and until when it gives access."""
+
+    since: str
+    until: str
+
+
+class RecordFacts(TypedDict):
+    """What an identity sheet shows of a record; `cause`: of the last step in its life [RGD 2-4]."""
+
+    record_id: str
+    record_number: int
+    state: str
+    since: str
+    cause: str | None
+
+
+class FoundRecord(TypedDict):
+    """What a search for patients says of a record; `actions`: what the reader may do next with the patient.
+
+    admissions: those that run at the reader's own establishment. record_id, record_number: null where it is not said
+    whether there is a record.
+    """
+
+    record_id: str | None
+    accessible: bool
+    record_number: int | None
+    actions: list[str]
+    admissions: list[Stay]
+
+
+FINDING_ACTIONS: tuple[str, ...] = (
+    "read_record", "enter_presence_code", "read_sheet", "change_sheet", "merge", "open_record",
+)  # fmt: skip
+"""What may be done next with a patient who was found."""

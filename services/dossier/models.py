@@ -22,9 +22,12 @@ metadata = Model.metadata
 
 
 class Record(Model):
-    """One patient's shared care record; a patient has one that is not deleted. `since`: when it came into its state.
+    """One patient's shared care record; a patient has one that speaks for them. `since`: when it came into its state.
 
-    `record_number` is what people quote; it opens nothing.
+    `record_number` is what people quote; it opens nothing. Where two patients were found to be one, `patient_id` is who
+    speaks for both, and `opened_for` the patient it was opened for when that is another one. `merged_into`: the record
+    that speaks for this one since `merged_at`, which is closed meanwhile; `state_before` is the state it goes back to.
+    `moves` counts how often it was merged or restored: the highest number tells others where it leads.
     """
 
     __tablename__ = "records"
@@ -32,7 +35,17 @@ class Record(Model):
         sa.CheckConstraint(
             "state in ('requested', 'open', 'open_by_lapse', 'active', 'closed', 'deleted')", name="ck_records_state"
         ),
-        sa.Index("uq_records_patient", "patient_id", unique=True, postgresql_where=sa.text("state <> 'deleted'")),
+        sa.CheckConstraint(
+            "(merged_into is null) = (merged_at is null) and (merged_into is null) = (state_before is null)",
+            name="ck_records_merged",
+        ),
+        sa.Index(
+            "uq_records_patient",
+            "patient_id",
+            unique=True,
+            postgresql_where=sa.text("state <> 'deleted' and merged_into is null"),
+        ),
+        sa.Index("ix_records_merged", "patient_id", postgresql_where=sa.text("merged_into is not null")),
         sa.UniqueConstraint("record_number", name="uq_records_number"),
     )
 
@@ -41,6 +54,34 @@ class Record(Model):
     state: Mapped[str] = mapped_column(sa.Text)
     since: Mapped[dt.datetime] = mapped_column(Moment)
     record_number: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(always=True))
+    opened_for: Mapped[str | None] = mapped_column(Id)
+    merged_into: Mapped[str | None] = mapped_column(sa.ForeignKey("records.record_id", name="fk_records_merged"))
+    merged_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    state_before: Mapped[str | None] = mapped_column(sa.Text)
+    moves: Mapped[int] = mapped_column(sa.Integer, server_default="0")
+
+
+class PatientMerge(Model):
+    """Two patients that are one, as directory told; kept when it was undone, so that no late event revives it.
+
+    `speaks_id`: while it runs, who speaks for the merged patient in the end, however many merges lie in between.
+    """
+
+    __tablename__ = "patient_merges"
+    __table_args__ = (
+        sa.CheckConstraint("state in ('running', 'undone')", name="ck_patient_merges_state"),
+        sa.CheckConstraint("(state = 'running') = (speaks_id is not null)", name="ck_patient_merges_speaks"),
+        sa.Index("uq_patient_merges_running", "merged_id", unique=True,
+                 postgresql_where=sa.text("state = 'running'")),
+        sa.Index("ix_patient_merges_merged", "merged_id"),
+        sa.Index("ix_patient_merges_survivor", "survivor_id"),
+    )  # fmt: skip
+
+    merge_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    survivor_id: Mapped[str] = mapped_column(Id)
+    merged_id: Mapped[str] = mapped_column(Id)
+    state: Mapped[str] = mapped_column(sa.Text)
+    speaks_id: Mapped[str | None] = mapped_column(Id)
 
 
 class StateChange(Model):
@@ -71,7 +112,10 @@ class Professional(Model):
 
 
 class Block(Model):
-    """A professional barred from a whole record, from `since` until `until`."""
+    """A professional barred from a whole record, from `since` until `until`.
+
+    `copied_from`, here and in the other grants: the row of a merged record that this one repeats.
+    """
 
     __tablename__ = "blocklist"
     __table_args__ = (sa.Index("ix_blocklist_record", "record_id", "professional_id"),)
@@ -81,6 +125,7 @@ class Block(Model):
     professional_id: Mapped[str] = mapped_column(Id)
     since: Mapped[dt.datetime] = mapped_column(Moment)
     until: Mapped[dt.datetime | None] = mapped_column(Moment)
+    copied_from: Mapped[str | None] = mapped_column(Id)
 
 
 class CircleMember(Model):
@@ -106,6 +151,7 @@ class CircleMember(Model):
     comment: Mapped[str | None] = mapped_column(sa.Text)
     since: Mapped[dt.datetime] = mapped_column(Moment)
     until: Mapped[dt.datetime | None] = mapped_column(Moment)
+    copied_from: Mapped[str | None] = mapped_column(Id)
 
 
 class Mandate(Model):
@@ -129,6 +175,7 @@ class Mandate(Model):
     read_until: Mapped[dt.datetime] = mapped_column(Moment)
     deposit_until: Mapped[dt.datetime] = mapped_column(Moment)
     ended_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    copied_from: Mapped[str | None] = mapped_column(Id)
 
 
 class PresenceCode(Model):
@@ -170,7 +217,10 @@ class PresenceTry(Model):
 
 
 class FirstAccess(Model):
-    """A professional has had a ground in this record: the holder was told once, and is not told again."""
+    """A professional has had a ground in this record: the holder was told once, and is not told again.
+
+    `copied_from`: the merged record in which they had it.
+    """
 
     __tablename__ = "first_accesses"
 
@@ -180,3 +230,4 @@ class FirstAccess(Model):
     professional_id: Mapped[str] = mapped_column(Id, primary_key=True)
     ground: Mapped[str] = mapped_column(sa.Text)
     at: Mapped[dt.datetime] = mapped_column(Moment)
+    copied_from: Mapped[str | None] = mapped_column(Id)

@@ -104,7 +104,8 @@ class Facts:
     """All that a decision about one caller and one record needs.
 
     patient_id, state: the record's; None when there is no such record.
-    own_patient_id: the caller's own, when logged in as a patient.
+    merged_into: the record that speaks for this one, where two patients turned out to be one; told to a holder.
+    own_patient_id: the caller's own, when logged in as a patient: who speaks for them.
     profession, licence: the directory's word, None when it never announced this professional. claimed_profession:
     the token's.
     """
@@ -114,6 +115,7 @@ class Facts:
     state: str | None
     capacity: str
     own_patient_id: str | None = None
+    merged_into: str | None = None
     professional_id: str | None = None
     profession: str | None = None
     claimed_profession: str | None = None
@@ -330,6 +332,13 @@ def with_grant(facts: Facts, grant: Grant) -> Facts:
 def may_become(tables: Tables, state: str | None, becomes: str, cause: str) -> bool:
     """Whether the life cycle has this transition, for this cause (RGD 2-4)."""
     return (state, becomes, cause) in tables.life_cycle
+
+
+OPENING_STEPS: dict[str, tuple[tuple[str | None, str, str], ...]] = {
+    "affiliation": ((None, "open", "affiliation"),),
+    "voluntary_request": ((None, "requested", "voluntary_request"), ("requested", "open", "identity_checked")),
+}
+"""Why a record is opened -> the steps (state before, state after, cause) that its history begins with [RGD 2]."""
 
 
 def may_be_found(tables: Tables, state: str) -> bool:

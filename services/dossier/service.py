@@ -17,12 +17,16 @@ from nameko.timer import timer
 from sqlalchemy.orm import Session
 
 from services.audit.contract import traced
-from services.bus import Received, Service, emit, on, rpc, rpc_system
+from services.bus import Received, emit, on, rpc, rpc_system
 from services.db import now, once, remember, rfc3339
 from services.directory.contract import ProfessionalUpdated
-from services.dossier import contract, presence, rules, store
+from services.dossier import contract, presence, rules, store, store_holders, store_merges
 from services.dossier import presence_code as codes
 from services.dossier.answers import allowed, invalid, judge, mandate_shown, refused, require_id
+from services.dossier.finding import Finding
+from services.dossier.merging import Merging
+from services.dossier.openings import Openings
+from services.dossier.record_facts import RecordFacts
 from services.dossier.tables import TABLES
 from services.identity.contract import AccountActivated
 from services.refusals import NotAllowed, Refusal
@@ -30,7 +34,6 @@ from services.tokens import Caller, Context
 
 COMMENT_LENGTH = 500
 SWEEP_EVERY = 3600  # seconds
-MANY = 100
 
 # Argon2 lets go of the interpreter but not of its core: one core stays for everybody else.
 _HASHING = Semaphore(max(1, (os.cpu_count() or 2) - 1))
@@ -42,7 +45,7 @@ def _in_hash_pool(work: Callable[..., Any], *args: Any) -> Any:
         return tpool.execute(work, *args)
 
 
-class Dossier(Service):
+class Dossier(Openings, Merging, Finding, RecordFacts):
     """Records, grounds, mandates and the access scope."""
 
     name = contract.NAME
@@ -64,6 +67,8 @@ class Dossier(Service):
             answered: dict[str, Any] | None = once(session, caller, "open_record", body)
             if answered is not None:
                 return answered
+            store_merges.open_beside_merges(session)
+            patient_id = store_holders.who_speaks_for(session, patient_id)
             created = store.insert_record(session, patient_id, "open", at)
             if created is not None:
                 store.insert_state_change(
@@ -76,55 +81,32 @@ class Dossier(Service):
                     at=at,
                 )
                 emit(session, contract.RecordOpened(record_id=created, patient_id=patient_id))
-            [record] = store.records_of_patients(session, [patient_id])
+            [record] = store_holders.records_of_patients(session, [patient_id])
             emit(session, traced(caller, "record.opened", at=at, record_id=record.record_id))
             answer = {"record_id": record.record_id, "state": record.state, "created": created is not None}
             remember(session, caller, "open_record", body, answer)
             return answer
 
     @rpc
-    def my_records(self, caller: Caller) -> dict[str, Any]:
+    def my_records(self, caller: Caller) -> dict[str, Any] | Refusal:
         """The records this patient holds, with their state.
 
         Refuses: NotAllowed (patients only).
         """
-        if caller.capacity != "patient" or caller.patient_id is None:
-            raise NotAllowed()
         with self.db.transaction(caller) as session:
-            records = store.records_of_patients(session, [caller.patient_id])
+            if caller.capacity != "patient" or caller.patient_id is None:
+                return refused(session, caller, "record.searched", now(), None, NotAllowed())
+            records = store_holders.records_of_patients(session, [caller.patient_id])
             emit(session, traced(caller, "record.searched", at=now(), count=len(records)))
         return {
             "records": [{"record_id": r.record_id, "state": r.state, "since": rfc3339(r.since)} for r in records],
         }
 
     @rpc(scope="system/Patient.rs")
-    def accessible_records(self, caller: Caller, *, patient_ids: list[str]) -> dict[str, Any]:
-        """Which of these patients have a record that professionals may be let into; the same word for blocked ones.
-
-        A professional gets a record id only with `accessible`: closed, not yet open and missing look alike. The
-        search that found the patients is the request that is traced, by directory.
-
-        Refuses: NotAllowed (professionals and agents only), InvalidInput.
-        [seed 000: record state = accessible or not]
-        """
-        if caller.capacity not in ("professional", "agent"):
-            raise NotAllowed()
-        if not isinstance(patient_ids, list) or len(patient_ids) > MANY:
-            raise invalid("/patient_ids", "list")
-        asked = [require_id(patient_id, "/patient_ids") for patient_id in patient_ids]
-        answer: dict[str, dict[str, Any]] = {
-            patient_id: {"record_id": None, "accessible": False} for patient_id in asked
-        }
-        with self.db.transaction(caller) as session:
-            for record in store.records_of_patients(session, asked):
-                accessible = rules.may_be_found(TABLES, record.state)
-                if accessible or caller.capacity == "agent":
-                    answer[record.patient_id] = {"record_id": record.record_id, "accessible": accessible}
-        return {"records": answer}
-
-    @rpc(scope="system/Patient.rs")
     def read_record(self, caller: Caller, *, record_id: str) -> dict[str, Any] | Refusal:
         """A record's page as this caller has it: the ground that lets in and what it gives. One trace.
+
+        The holder of a record that was merged is told which one speaks for it (`merged_into`).
 
         Refuses: RecordNotFound for an unknown record, a closed one, a blocked professional and the lack of a
         ground, alike.
@@ -145,6 +127,7 @@ class Dossier(Service):
             "may_read": rules.readable(scope),
             "may_deposit": rules.depositable(scope),
             "access_until": None if until is None else rfc3339(until),
+            "merged_into": facts.merged_into if scope.holder_side else None,
         }
 
     @rpc(scope=("system/Patient.rs", "system/DocumentReference.rs", "system/DocumentReference.c"))
@@ -347,12 +330,14 @@ class Dossier(Service):
     def readers_at(self, context: Context, *, establishment_ids: list[str], facts: dict[str, Any]) -> dict[str, Any]:
         """Whether any professional working at these establishments may read this document now, by the common rules.
 
-        facts: record_id, category, level, author_id of the document.
+        facts: record_id, category, level, author_id of the document; record_id is the one it was deposited in, and
+        whoever may read in the record where that one leads by now is a reader.
         """
-        at, record_id = now(), rules.id_of(facts["record_id"])
+        at, deposited_in = now(), rules.id_of(facts["record_id"])
         workplaces = [rules.id_of(establishment_id) for establishment_id in establishment_ids]
         author_id = facts.get("author_id")
         with self.db.transaction(context) as session:
+            record_id = store_merges.where_content_lies(session, deposited_in)
             situations = store.situations_at(session, workplaces, record_id, author_id, at)
         scopes = (rules.scope(TABLES, situation, at) for situation in situations)
         may_read = any(rules.may_read_document(scope, facts["category"], facts["level"], author_id) for scope in scopes)
@@ -365,7 +350,7 @@ class Dossier(Service):
         """The holder activated their account: the record becomes active [RGD 2]. Not opened yet: tried again later."""
         if event.data.subject_kind != "patient":
             return
-        record, at = store.lock_record_of_patient(session, event.data.patient_id), now()
+        record, at = store_holders.lock_record_of_patient(session, event.data.patient_id), now()
         if record is None:
             raise contract.RecordNotFound()
         if not rules.may_become(TABLES, record.state, "active", "activation"):

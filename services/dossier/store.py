@@ -22,14 +22,15 @@ from services.dossier.models import (
     StateChange,
 )
 from services.dossier.rules import Facts, Grant
+from services.dossier.store_holders import situation_of_holder
 from services.tokens import Caller
 
 # --- the situation of a caller ------------------------------------------------------------------------------
 
 # Only the grants of the professional asked about are touched: a record with many costs what one with few does.
-_SITUATION = """
-    select cast(asked.professional_id as text) as professional_id,
-           cast(r.patient_id as text) as patient_id, r.state, p.profession, p.licence,
+SITUATION = """
+    select cast(asked.professional_id as text) as professional_id, cast(r.record_id as text) as record_id,
+           cast(r.patient_id as text) as patient_id, r.state, r.record_number, p.profession, p.licence,
            exists (select from blocklist b
                     where b.record_id = asked.record_id and b.professional_id = asked.professional_id
                       and b.since <= :now and (b.until is null or b.until > :now)) as blocked,
@@ -55,12 +56,12 @@ _SITUATION = """
 # Planning it takes longer than running it, and every decision asks it: each connection plans it once.
 _PREPARE_OF_ONE = sa.text(
     "prepare situation_of_one (uuid, uuid, timestamptz) as"
-    + _SITUATION.replace(":now", "$3").format(asked="select $1 as record_id, $2 as professional_id")
+    + SITUATION.replace(":now", "$3").format(asked="select $1 as record_id, $2 as professional_id")
 )
 _OF_ONE = sa.text("execute situation_of_one (:record_id, :professional_id, :now)")
 
 _OF_THOSE_WORKING_AT = sa.text(
-    _SITUATION.format(
+    SITUATION.format(
         asked="""
            select cast(:record_id as uuid) as record_id, w.professional_id
              from professionals w
@@ -71,27 +72,18 @@ _OF_THOSE_WORKING_AT = sa.text(
     )
 )
 
-_OF_A_PATIENT = sa.text("select cast(patient_id as text), state from records where record_id = :record_id")
-
 
 def situation(session: Session, caller: Caller, record_id: str, now: datetime) -> Facts:
     """Everything a decision about this caller and this record needs, in one statement."""
     if caller.capacity != "professional":
-        found = session.execute(_OF_A_PATIENT, {"record_id": record_id}).first()
-        return Facts(
-            record_id=record_id,
-            patient_id=found[0] if found else None,
-            state=found[1] if found else None,
-            capacity=caller.capacity,
-            own_patient_id=caller.patient_id,
-        )
+        return situation_of_holder(session, caller, record_id)
     asked = {"record_id": record_id, "professional_id": caller.professional_id, "now": now}
     kept = session.connection().info  # as long as the connection itself
     if not kept.get("situation_of_one"):
         session.execute(_PREPARE_OF_ONE)
         kept["situation_of_one"] = True
     rows = session.execute(_OF_ONE, asked).all()
-    return _facts(record_id, rows, claimed_profession=caller.profession)
+    return facts_of(record_id, rows, claimed_profession=caller.profession)
 
 
 def situations_at(
@@ -107,10 +99,11 @@ def situations_at(
     by_professional: dict[str, list[Any]] = {}
     for row in session.execute(_OF_THOSE_WORKING_AT, asked):
         by_professional.setdefault(row.professional_id, []).append(row)
-    return [_facts(record_id, rows, claimed_profession=rows[0].profession) for rows in by_professional.values()]
+    return [facts_of(record_id, rows, claimed_profession=rows[0].profession) for rows in by_professional.values()]
 
 
-def _facts(record_id: str, rows: Sequence[Any], claimed_profession: str | None) -> Facts:
+def facts_of(record_id: str, rows: Sequence[Any], claimed_profession: str | None) -> Facts:
+    """The situation that these rows of SITUATION tell, one for each grant."""
     first = rows[0]
     return Facts(
         record_id=record_id,
@@ -144,15 +137,6 @@ def insert_record(session: Session, patient_id: str, state: str, at: datetime) -
     return session.scalar(row.on_conflict_do_nothing().returning(Record.record_id))
 
 
-def records_of_patients(session: Session, patient_ids: Sequence[str]) -> Sequence[Any]:
-    """The records of these patients that are not deleted: record_id, patient_id, state, since."""
-    return session.execute(
-        sa.select(Record.record_id, Record.patient_id, Record.state, Record.since)
-        .where(Record.patient_id.in_(patient_ids), Record.state != "deleted")
-        .order_by(Record.record_id)
-    ).all()
-
-
 def record(session: Session, record_id: str) -> Any | None:
     """patient_id and state of a record."""
     return session.execute(sa.select(Record.patient_id, Record.state).where(Record.record_id == record_id)).first()
@@ -161,15 +145,6 @@ def record(session: Session, record_id: str) -> Any | None:
 def lock_record(session: Session, record_id: str) -> None:
     """Makes every other change of this record's grants wait for this transaction."""
     session.execute(sa.select(Record.state).where(Record.record_id == record_id).with_for_update(key_share=True))
-
-
-def lock_record_of_patient(session: Session, patient_id: str) -> Any | None:
-    """record_id and state of a patient's record that is not deleted, held until the commit."""
-    return session.execute(
-        sa.select(Record.record_id, Record.state)
-        .where(Record.patient_id == patient_id, Record.state != "deleted")
-        .with_for_update(key_share=True)
-    ).first()
 
 
 def change_state(session: Session, record_id: str, state: str, at: datetime) -> None:
@@ -220,6 +195,11 @@ def has_professional(session: Session, professional_id: str) -> bool:
     return session.execute(known).first() is not None
 
 
+def _leads_nowhere(record_id: str) -> sa.Exists:
+    """That the record was not merged in between: what ran in it then runs in the surviving one, to be ended there."""
+    return sa.exists().where(Record.record_id == record_id, Record.merged_into.is_(None))
+
+
 # --- circle of trust ----------------------------------------------------------------------------------------
 
 
@@ -254,6 +234,7 @@ def end_member(session: Session, record_id: str, professional_id: str, at: datet
             CircleMember.record_id == record_id,
             CircleMember.professional_id == professional_id,
             sa.or_(CircleMember.until.is_(None), CircleMember.until > at),
+            _leads_nowhere(record_id),
         )
         .values(until=at)
         .returning(CircleMember.member_id)
@@ -316,6 +297,7 @@ def end_mandate(session: Session, record_id: str, mandate_id: str, at: datetime)
             Mandate.mandate_id == mandate_id,
             Mandate.ended_at.is_(None),
             Mandate.deposit_until > at,
+            _leads_nowhere(record_id),
         )
         .values(ended_at=at)
         .returning(Mandate.mandate_id)

@@ -4,16 +4,23 @@ import json
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from random import Random
 
 import pytest
+import sqlalchemy as sa
 
+from deploy.bench import carers, typeahead
 from deploy.bench.__main__ import MEASURES, main
 from deploy.bench.crowd import Client, Unanswered, rate
 from deploy.bench.figures import AMOUNTS, BY_ID, CATALOGUE, FIELDS, Figure, Row, chosen, spread, write
 from deploy.bench.rounds import absolute, alternate, percentile
+from services.directory.models import Professional
+from services.directory.rules_professionals import require_search
+from tests.builders import House, caller
 
 HIGHER = Figure("some_rate", "a rate", "higher", 0.5)
 LOWER = Figure("some_time", "a time", "lower", 5)
@@ -55,6 +62,10 @@ def test_the_targets_are_those_that_were_promised() -> None:
         "login_neighbours": ("lower", 2),
         "token_verify": ("lower", 2),
         "token_verify_cached": ("lower", 10),
+        "patient_lookup": ("lower", 2),
+        "patient_search": ("lower", 150),
+        "professional_typeahead": ("lower", 50),
+        "bulk_load": ("higher", 0.5),
     }
     assert {figure.id: (figure.better, figure.target) for figure in CATALOGUE if figure.target is not None} == promised
 
@@ -187,3 +198,31 @@ def test_an_answer_that_comes_in_pieces_is_read_to_its_end() -> None:
         client = Client(address, b"GET / HTTP/1.1\r\n\r\n")
         assert client.answer() > 0 and client.answer() > 0
         client.close()
+
+
+def test_what_is_typed_is_three_to_six_letters_of_names_and_professions() -> None:
+    questions = list(islice(typeahead.typed(Random(1)), 500))
+    assert {len(question) for question in questions} == {3, 4, 5, 6}
+    assert len(set(questions)) > 200
+    assert {"inf", "med", "méd"} & set(questions), "what thousands are found by is among them"
+    assert all(require_search(question, 20).words for question in questions)
+
+
+def test_who_the_bench_finds_is_written_as_registering_would_have_written_them(
+    database: Callable[[str], str],
+) -> None:
+    house = House(database, services=("directory",))
+    sessions = house.sessions["directory"]
+    with sessions.transaction() as session:
+        carers.fill(session.connection().connection.cursor(), 300)
+    with sessions.transaction() as session:
+        person = session.scalars(sa.select(Professional).order_by(Professional.professional_id)).first()
+        assert person is not None
+        session.expunge(person)
+    whole = house.ask("directory", "read_professional", caller("agent"), professional_id=person.professional_id)
+    assert whole["establishments"] and whole["history"]["licences"][0]["licence"] == "valid"
+    sheet = {name: whole[name] for name in ("family_name", "first_name", "profession", "specialities")}
+    changes = {**sheet, "address": whole["history"]["address"]}
+    asked = {"professional_id": person.professional_id, "changes": changes}
+    assert house.ask("directory", "change_professional", caller("agent"), **asked)["version"] == 1, "nothing is another"
+    house.close()

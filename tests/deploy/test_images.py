@@ -1,6 +1,7 @@
 """The image, compose and cluster files say what the code says: same processes, same commands, settings from a file."""
 
 import importlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -27,13 +28,18 @@ def pods() -> dict[str, dict[str, Any]]:
     return {m["metadata"]["name"]: m["spec"]["template"]["spec"] for m in manifests() if m["kind"] == "Deployment"}
 
 
+def jobs() -> dict[str, dict[str, Any]]:
+    return {m["metadata"]["name"]: m["spec"] for m in manifests() if m["kind"] == "Job"}
+
+
 def composed() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     return found
 
 
 def commands() -> list[tuple[str, list[str]]]:
-    told = [(name, container["command"]) for name, pod in pods().items() for container in pod["containers"]]
+    everywhere = pods() | {name: job["template"]["spec"] for name, job in jobs().items()}
+    told = [(name, container["command"]) for name, pod in everywhere.items() for container in pod["containers"]]
     return told + [(name, service["command"]) for name, service in composed().items() if service["image"] == "opendsp"]
 
 
@@ -52,6 +58,8 @@ def test_every_command_names_what_exists(name: str, command: list[str]) -> None:
     elif command[0] == "gunicorn":
         module, _, application = command[-1].partition(":")
         assert hasattr(importlib.import_module(module), application.removesuffix("()"))
+    elif command[0] == "python":
+        assert command[1] == "-m" and importlib.util.find_spec(command[2]) is not None
     else:
         assert command[:2] == ["sh", "-c"]
         assert command[2].startswith(f"python -m services.db migrate {name.removeprefix('migrate-')}")
@@ -69,7 +77,7 @@ def test_every_process_reads_a_settings_file_of_its_own() -> None:
             assert {"name": "settings", "mountPath": SETTINGS, "readOnly": True} in container["volumeMounts"]
     for name, service in composed().items():
         if service["image"] == "opendsp":
-            own = f"./settings/{name.removeprefix('migrate-')}.toml:{SETTINGS}/settings.toml:ro"
+            own = f"./settings/{name.removeprefix('migrate-').removeprefix('load-')}.toml:{SETTINGS}/settings.toml:ro"
             assert [volume for volume in service["volumes"] if "/settings/" in volume] == [own]
 
 
@@ -82,6 +90,16 @@ def test_no_process_runs_as_root_or_writes_outside_its_own_temporary_folder() ->
     for service in composed().values():
         if service["image"] == "opendsp":
             assert service["read_only"] is True
+
+
+def test_a_load_runs_when_somebody_says_so_with_the_settings_of_its_service() -> None:
+    [(name, job)] = jobs().items()
+    pod = job["template"]["spec"]
+    assert (name, job["suspend"], pod["restartPolicy"]) == ("load-directory", True, "Never")
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert {"name": "settings", "secret": {"secretName": "settings-directory"}} in pod["volumes"]
+    assert all(container["securityContext"]["readOnlyRootFilesystem"] for container in pod["containers"])
+    assert composed()[name]["profiles"] == ["load"]
 
 
 def test_the_databases_of_a_deployment_are_those_of_the_services() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from marshmallow import Schema
 from gateway import operations
 from gateway.errors import STATUS
 from gateway.operations import Query, Shape
+from gateway.schemas.care import ProfessionalQuery
 
 PROMISED = {
     ("POST", "/activations"),
@@ -47,7 +49,29 @@ PROMISED = {
     ("POST", "/agency/accounts/unlock"),
     ("GET", "/jwks.json"),
     ("POST", "/patients/searches"),
+    ("GET", "/agency/duplicates"),
+    ("POST", "/agency/duplicates/settlements"),
+    ("GET", "/account/identity-sheet"),
+    ("GET", "/account/identity-sheet/changes"),
+    ("GET", "/agency/patients/{patient_id}"),
+    ("PATCH", "/agency/patients/{patient_id}"),
+    ("GET", "/agency/patients/{patient_id}/changes"),
+    ("POST", "/agency/patients/{patient_id}/identity-check"),
+    ("POST", "/agency/patients/{patient_id}/national-identifier"),
+    ("GET", "/patients/{patient_id}"),
     ("GET", "/professionals"),
+    ("GET", "/professionals/{professional_id}"),
+    ("GET", "/organisations"),
+    ("GET", "/organisations/{establishment_id}"),
+    ("GET", "/organisations/{establishment_id}/professionals"),
+    ("PATCH", "/agency/organisations/{establishment_id}"),
+    ("POST", "/agency/organisations/{establishment_id}/closing"),
+    ("PATCH", "/agency/professionals/{professional_id}"),
+    ("POST", "/agency/professionals/{professional_id}/workplaces"),
+    ("DELETE", "/agency/professionals/{professional_id}/workplaces/{establishment_id}"),
+    ("POST", "/agency/merges"),
+    ("GET", "/agency/merges"),
+    ("POST", "/agency/merges/{merge_id}/undoing"),
     ("POST", "/agency/openings"),
     ("POST", "/agency/establishments"),
     ("POST", "/agency/professionals"),
@@ -108,6 +132,17 @@ PROMISED = {
     ("GET", "/account/devices"),
     ("PATCH", "/account/devices/{device_id}"),
     ("DELETE", "/account/devices/{device_id}"),
+    ("GET", "/record-requests/statement"),
+    ("POST", "/record-requests"),
+    ("GET", "/record-requests/{request_id}"),
+    ("DELETE", "/record-requests/{request_id}"),
+    ("POST", "/agency/record-requests"),
+    ("GET", "/agency/record-requests"),
+    ("GET", "/agency/record-requests/{request_id}"),
+    ("POST", "/agency/record-requests/{request_id}/identity-check"),
+    ("POST", "/agency/record-requests/{request_id}/acceptance"),
+    ("POST", "/agency/record-requests/{request_id}/refusal"),
+    ("GET", "/agency/letters"),
     ("POST", "/helpdesk-requests"),
     ("GET", "/helpdesk-requests/{request_id}"),
     ("POST", "/helpdesk-requests/{request_id}/contact-proof"),
@@ -162,6 +197,29 @@ def test_every_operation_says_what_it_does_and_answers(api: dict[str, Any]) -> N
                     assert kind != "application/json" or content["example"], where
 
 
+def test_every_body_that_is_sent_has_an_example(api: dict[str, Any]) -> None:
+    sent = [
+        (f"{method} {path} {kind}", content)
+        for method, path, operation in each(api)
+        for kind, content in operation.get("requestBody", {}).get("content", {}).items()
+    ]
+    assert len(sent) > 50
+    assert [where for where, content in sent if not content.get("example")] == []
+
+
+def test_a_strangers_key_cannot_be_refused_for_another_body(api: dict[str, Any]) -> None:
+    honoured = {
+        operation["operationId"]: json.dumps(operation["responses"])
+        for _, _, operation in each(api)
+        if any(one["name"] == "Idempotency-Key" for one in operation.get("parameters", []))
+    }
+    strangers = {"open_helpdesk_request", "request_letter", "confirm_person", "request_record"}
+    assert strangers < honoured.keys()
+    for name, responses in honoured.items():
+        assert "request_in_flight" in responses, name
+        assert ("idempotency_key_reused" in responses) is (name not in strangers), name
+
+
 def test_operation_ids_are_unique(api: dict[str, Any]) -> None:
     ids = [operation["operationId"] for _, _, operation in each(api)]
     assert len(ids) == len(set(ids))
@@ -191,7 +249,7 @@ def test_only_these_operations_need_no_token(api: dict[str, Any]) -> None:
         "resend_code",
         "open_helpdesk_request", "ready", "request_password_reset", "reset_password",
         "issue_token", "introspect_token", "revoke_token", "list_software", "read_oauth_metadata",
-        "read_smart_configuration", "read_fhir_smart_configuration",
+        "read_smart_configuration", "read_fhir_smart_configuration", "request_record", "read_opening_statement",
     }  # fmt: skip
 
 
@@ -253,3 +311,9 @@ def test_the_page_loads_nothing_from_elsewhere(http: FlaskClient) -> None:
 def test_a_page_that_is_not_the_last_links_to_the_next(app: Any) -> None:
     with app.test_request_context("/api/v1/records/x/documents?limit=5&cursor=old&other=1"):
         assert operations.next_link("a+/=") == '</api/v1/records/x/documents?limit=5&cursor=a%2B%2F%3D>; rel="next"'
+
+
+def test_the_next_page_is_asked_for_as_the_one_before(app: Any) -> None:
+    with app.test_request_context("/api/v1/professionals?q=m%C3%BCl%26&profession=nurse&cursor=old&other=1"):
+        link = operations.next_link("new", ProfessionalQuery)
+    assert link == '</api/v1/professionals?q=m%C3%BCl%26&profession=nurse&cursor=new>; rel="next"'

@@ -66,8 +66,8 @@ def test_every_matricule_printed_in_the_seeds_is_valid(printed: str) -> None:
         ("19000101005644", "length"),
         ("19000101005A4", "digits"),
         ("١٩٠٠٠١٠١٠٠٥٦٤", "digits"),
-        ("1900010100565", "checksum"),
-        ("1900010100574", "checksum"),
+        ("1900010100565", "matricule_verhoeff"),
+        ("1900010100574", "matricule_luhn"),
         ("1904132000166", "date"),
         ("1904023100100", "date"),
         ("0000010100564", "date"),
@@ -145,8 +145,8 @@ def test_a_differing_birth_date_is_flagged_and_not_refused() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "pointer", "code"),
     [
-        ("matricule", "1900010100565", "/matricule", "checksum"),
-        ("matricule", None, "/matricule", "required"),
+        ("matricule", "1900010100565", "/matricule", "matricule_verhoeff"),
+        ("matricule", "", "/matricule", "required"),
         ("birth_name", "", "/birth_name", "required"),
         ("birth_name", "   ", "/birth_name", "required"),
         ("birth_name", None, "/birth_name", "required"),

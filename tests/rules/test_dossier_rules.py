@@ -454,10 +454,15 @@ LIFE = {
     ("open", "open_by_lapse"): {"lapse"},
     ("open", "deleted"): {"opposition"},
     ("open_by_lapse", "active"): {"activation"},
-    ("closed", "active"): {"reopening"},
+    ("closed", "active"): {"reopening", "unmerged"},
     ("closed", "deleted"): {"ten_years_closed"},
+    ("requested", "closed"): {"merged"},
+    ("closed", "closed"): {"merged", "unmerged"},
+    ("closed", "requested"): {"unmerged"},
+    ("closed", "open"): {"unmerged"},
+    ("closed", "open_by_lapse"): {"unmerged"},
 } | {
-    (state, "closed"): {"holder_request", "agency_request", "death", "ten_years_without_access"}
+    (state, "closed"): {"holder_request", "agency_request", "death", "ten_years_without_access", "merged"}
     for state in ("open", "open_by_lapse", "active")
 }
 

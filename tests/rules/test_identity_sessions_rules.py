@@ -80,19 +80,6 @@ def test_an_account_is_locked_for_a_cause_of_the_list(cause: Any) -> None:
             rules.require_lock_cause(cause)
 
 
-@pytest.mark.parametrize(
-    ("name", "kept"),
-    [("  mon   téléphone ", "mon téléphone"), ("x" * 64, "x" * 64), ("x" * 65, None), ("", None), ("  ", None),
-     (None, None), ("a\u202eb", None), ("a\x00b", None)],
-)  # fmt: skip
-def test_a_device_has_a_name_that_can_be_shown(name: Any, kept: str | None) -> None:
-    if kept is not None:
-        assert rules.require_name(name) == kept
-    else:
-        with pytest.raises(InvalidInput):
-            rules.require_name(name)
-
-
 PATIENT, DOCTOR, AGENT = Held("patient", "p"), Held("professional", "d"), Held("agent", "a", "agent")
 
 

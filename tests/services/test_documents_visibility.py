@@ -53,8 +53,9 @@ def every_document() -> Iterator[dict[str, Any]]:
     for number, (record_id, category, folder, level, author_id, blocked) in enumerate(kinds):
         at = BEGINNING + timedelta(minutes=number // 3)  # some share their moment
         yield {
-            "document_id": new_id(), "record_id": record_id, "type": "medical_report", "category": category,
-            "folder": folder, "title": "x", "author_kind": "professional" if author_id else "holder",
+            "document_id": new_id(), "record_id": record_id, "home_record_id": record_id,
+            "type": "medical_report", "category": category, "folder": folder, "title": "x",
+            "author_kind": "professional" if author_id else "holder",
             "author_id": author_id, "level": level, "patient_blocked_at": at if blocked else None,
             "current_version_id": new_id(), "deposited_at": at, "upload_id": new_id(),
         }  # fmt: skip
@@ -70,8 +71,8 @@ def shelf(database: Callable[[str], str]) -> Iterator[tuple[Sessions, list[dict[
         session.execute(sa.insert(documents), rows)
         session.execute(sa.insert(versions), [
             {"version_id": row["current_version_id"], "document_id": row["document_id"], "number": 1,
-             "wrapped_key": b"k", "media_type": PDF, "size": 1, "sha256": bytes(32), "account_id": new_id(),
-             "created_at": row["deposited_at"]}
+             "wrapped_key": b"k", "key_record_id": row["record_id"], "media_type": PDF, "size": 1, "sha256": bytes(32),
+             "account_id": new_id(), "created_at": row["deposited_at"]}
             for row in rows
         ])  # fmt: skip
     yield sessions, rows

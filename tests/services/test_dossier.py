@@ -38,7 +38,9 @@ def test_the_agency_opens_a_record_and_tells_it_once(house: DossierHouse) -> Non
     again = house.dossier.open_record(house.agent, patient_id=patient_id)
     assert (first["state"], first["created"]) == ("open", True)
     assert again == {**first, "created": False}
-    assert house.events("record_opened.v1") == [{"record_id": first["record_id"], "patient_id": patient_id}]
+    assert house.events("record_opened.v1") == [
+        {"record_id": first["record_id"], "patient_id": patient_id, "requested_at": None}
+    ]
     [change] = house.rows(models.StateChange)
     assert (change.previous, change.state, change.cause) == (None, "open", "affiliation")
     assert change.account_id == house.agent.account_id
@@ -202,8 +204,11 @@ def test_a_patient_lists_their_own_records_and_nobody_else_may(house: DossierHou
     [mine] = house.dossier.my_records(holder)["records"]
     assert (mine["record_id"], mine["state"]) == (record_id, "active")
     assert [trace["count"] for trace in house.traces("record.searched")] == [1]
-    with pytest.raises(NotAllowed):
-        house.dossier.my_records(house.professional())
+    doctor = house.professional()
+    assert isinstance(house.dossier.my_records(doctor), NotAllowed)
+    told = [(trace["outcome"], trace["reason"]) for trace in house.traces("record.searched")]
+    assert told == [("allowed", None), ("refused", "not_allowed")]
+    assert house.traces("record.searched")[-1]["professional_id"] == doctor.professional_id
 
 
 def test_a_search_says_accessible_or_not_the_same_for_blocked_closed_and_missing(house: DossierHouse) -> None:
@@ -215,15 +220,18 @@ def test_a_search_says_accessible_or_not_the_same_for_blocked_closed_and_missing
     asked = [active.patient_id, opened.patient_id, closed.patient_id, missing]
     doctor = house.professional()
     house.block(active_id, doctor)
-    nothing = {"record_id": None, "accessible": False}
-    assert house.dossier.accessible_records(doctor, patient_ids=asked)["records"] == {
-        active.patient_id: {"record_id": active_id, "accessible": True},
-        opened.patient_id: nothing, closed.patient_id: nothing, missing: nothing,
-    }  # fmt: skip
+    found = house.dossier.accessible_records(doctor, patient_ids=asked)["records"]
+    accessible = found.pop(active.patient_id)
+    assert (accessible["record_id"], accessible["accessible"]) == (active_id, True)
+    assert len(found) == 3 and len({json.dumps(each) for each in found.values()}) == 1, "they look alike"
+    assert (found[missing]["record_id"], found[missing]["accessible"]) == (None, False)
     for_agents = house.dossier.accessible_records(house.agent, patient_ids=asked)["records"]
-    assert for_agents[opened.patient_id] == {"record_id": opened_id, "accessible": False}
-    with pytest.raises(NotAllowed):
-        house.dossier.accessible_records(active, patient_ids=asked)
+    told = for_agents[opened.patient_id]
+    assert (told["record_id"], told["accessible"]) == (opened_id, False)
+    assert house.traces("record.searched") == []  # the directory's search was the request
+    assert isinstance(house.dossier.accessible_records(active, patient_ids=asked), NotAllowed)
+    [trace] = house.traces("record.searched")
+    assert (trace["outcome"], trace["reason"], trace["patient_id"]) == ("refused", "not_allowed", active.patient_id)
     with pytest.raises(InvalidInput):
         house.dossier.accessible_records(doctor, patient_ids=["x"])
 

@@ -22,7 +22,12 @@ from tests.builders import SERVICES, caller, context
 ANY = set(SCOPES)
 OPEN: dict[tuple[str, str], set[str]] = {
     ("directory", "search_professionals"): {"system/Practitioner.rs"},
+    ("directory", "read_professional"): {"system/Practitioner.rs"},
+    ("directory", "search_establishments"): {"system/Practitioner.rs"},
+    ("directory", "read_establishment"): {"system/Practitioner.rs"},
+    ("directory", "professionals_at"): {"system/Practitioner.rs"},
     ("directory", "search_patients"): {"system/Patient.rs"},
+    ("directory", "identify_patient"): {"system/Patient.rs"},
     ("directory", "names"): ANY,
     ("dossier", "accessible_records"): {"system/Patient.rs"},
     ("dossier", "read_record"): {"system/Patient.rs"},

@@ -109,8 +109,8 @@ def test_software_finds_a_patient_deposits_and_reads_for_a_professional_and_the_
     machine = installed.at_work()
     assert set(machine.tokens["scope"].split()) == set(SCOPES) and machine.tokens["expires_in"] == 300
     [found] = machine.ask("POST", "/patients/searches", json={"matricule": patient.matricule})["patients"]
-    assert found["patient_id"] == patient.ids["patient_id"] and found["record"]["accessible"]
-    record_id = found["record"]["record_id"]
+    assert found["patient_id"] == patient.ids["patient_id"] and found["state"] == "accessible"
+    record_id = found["record_id"]
 
     assert problem(machine.raw("GET", f"/records/{record_id}")) == (404, "record_not_found"), "no ground yet"
     with_what = {"type": "medical_report", "title": "Rapport de séjour"}

@@ -4,9 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from services.directory.rules import searchable_establishment
-from services.directory.rules_blocking import blocking_keys
-from services.directory.rules_matching import Identity, known_birth_date, read
+from services.directory.rules import searchable_establishment, searchable_names, searchable_text
+from services.directory.rules_blocking import stored_keys
 
 revision = "0002"
 down_revision = "0001"
@@ -52,7 +51,10 @@ def _sheets() -> None:
     }
     for name, condition in checks.items():
         op.create_check_constraint(op.f(name), "patients", condition)
-    op.create_index("ix_patients_keys", "patients", ["keys"], postgresql_using="gin")
+    op.create_index(
+        "ix_patients_keys", "patients", ["keys"], postgresql_using="gin",
+        postgresql_with={"gin_pending_list_limit": 256},
+    )  # fmt: skip
     op.create_index(
         "ix_patients_uncompared", "patients", ["patient_id"], postgresql_where=sa.text("compared_at is null")
     )
@@ -157,6 +159,22 @@ def _establishments() -> None:
 
 def _licences() -> None:
     op.alter_column("professionals", "registered_by", nullable=True)
+    op.add_column("professionals", sa.Column("licence_due_at", MOMENT))
+    op.create_index("ix_professionals_names", "professionals", ["names_folded", "professional_id"])
+    op.create_index(
+        "ix_professionals_named", "professionals", ["names_folded"], postgresql_using="gin",
+        postgresql_ops={"names_folded": "gin_trgm_ops"}, postgresql_with={"gin_pending_list_limit": 256},
+    )  # fmt: skip
+    op.create_index(
+        "ix_professionals_care", "professionals",
+        [sa.literal_column("substr(found_by, length(names_folded) + 1)").label("care")], postgresql_using="gin",
+        postgresql_ops={"care": "gin_trgm_ops"}, postgresql_with={"gin_pending_list_limit": 256},
+    )  # fmt: skip
+    op.drop_index("ix_professionals_found_by", "professionals")
+    op.create_index(
+        "ix_professionals_licence_due", "professionals", ["licence_due_at"],
+        postgresql_where=sa.text("licence_due_at is not null"),
+    )  # fmt: skip
     op.create_table(
         "licences",
         sa.Column(
@@ -164,13 +182,13 @@ def _licences() -> None:
             primary_key=True,
         ),
         sa.Column("since", MOMENT, primary_key=True),
+        sa.Column("noted_at", MOMENT, primary_key=True, server_default=sa.func.now()),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("until", MOMENT),
         sa.Column("noted_by", ID),
         sa.CheckConstraint("state in ('valid', 'suspended', 'withdrawn')", name="ck_licences_state"),
         sa.CheckConstraint("until > since", name="ck_licences_period"),
     )  # fmt: skip
-    op.create_index("ix_licences_until", "licences", ["until"], postgresql_where=sa.text("until is not null"))
     # When a state began was not kept so far: the last change of the entry is the latest it can have been.
     op.execute("insert into licences (professional_id, since, state) "
                "select professional_id, case licence when 'valid' then registered_at else updated_at end, licence "
@@ -245,8 +263,19 @@ def _fill_what_is_searched() -> None:
             sa.text("update establishments set found_by = :found_by where establishment_id = :establishment_id"),
             {"establishment_id": row.establishment_id, "found_by": searchable_establishment(row.name, row.kind)},
         )
+    carers = connection.execute(sa.text(
+        "select professional_id, family_name, first_name, profession, specialities from professionals"
+    ).execution_options(yield_per=AT_ONCE))  # fmt: skip
+    for rows in carers.partitions():
+        connection.execute(
+            sa.text("update professionals set names_folded = :names, found_by = :found_by "
+                    "where professional_id = :professional_id"),
+            [{"professional_id": row.professional_id,
+              "names": searchable_names(row.family_name, row.first_name),
+              "found_by": searchable_text(row.family_name, row.first_name, row.profession, row.specialities)}
+             for row in rows],
+        )  # fmt: skip
 
 
 def _keys(row: sa.Row) -> list[str]:
-    born = known_birth_date(row.birth_date.isoformat(), row.matricule or "")
-    return sorted(blocking_keys(read(Identity(row.birth_name, row.first_names, born, row.sex, row.usual_name))))
+    return stored_keys(row.birth_name, row.usual_name, row.first_names, row.birth_date, row.sex, row.matricule)

@@ -1,0 +1,99 @@
+"""Records of patients who turned out to be one person, and of those who turned out to be two after all."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from services.audit.contract import traced
+from services.bus import Received, Service, emit, on
+from services.db import now
+from services.directory.contract import PatientsMerged, PatientsUnmerged
+from services.dossier import contract, rules_merges, store, store_merges
+from services.dossier.models import Record
+from services.dossier.rules_merges import Kept, Merge, Place
+
+Moved = list[tuple[Kept, Place]]
+
+
+class Merging(Service):
+    """What directory tells of patients that are one."""
+
+    @on("directory", PatientsMerged)
+    def on_patients_merged(self, session: Session, event: Received) -> None:
+        """One record speaks for both patients; the other one is closed, its state and its grants kept for a way back.
+
+        A merge that was undone before its news came stays undone.
+        """
+        _hear(session, event, undone=False)
+
+    @on("directory", PatientsUnmerged)
+    def on_patients_unmerged(self, session: Session, event: Received) -> None:
+        """Each patient has their own record again, as it was, with what was theirs.
+
+        What was granted in the surviving record meanwhile stays there. What the holder ended meanwhile is ended on both
+        sides, and whoever they barred is barred on both: a merge may be a mistake, a barred door is none.
+        """
+        _hear(session, event, undone=True)
+
+
+def _hear(session: Session, event: Received, *, undone: bool) -> None:
+    """Notes the news and brings every record of these persons to where it belongs."""
+    told: PatientsMerged | PatientsUnmerged = event.data
+    store_merges.merge_alone(session)
+    merges = store_merges.merges_of(session, (told.survivor_id, told.merged_id))
+    known = merges.get(told.merge_id)
+    if known is not None and (known.undone or not undone):
+        return
+    merges[told.merge_id] = Merge(told.merge_id, told.survivor_id, told.merged_id, undone)
+    runs = {merge.merge_id for merge in rules_merges.running(merges.values())}
+    speakers = rules_merges.speakers(merges.values())
+    store_merges.keep_merges(session, merges.values(), speakers, set(merges) - runs)
+    people = {patient for merge in merges.values() for patient in (merge.survivor_id, merge.merged_id)}
+    _settle(session, event, speakers, store_merges.lock_records(session, people))
+
+
+def _settle(session: Session, event: Received, speakers: dict[str, str], records: dict[str, Record]) -> None:
+    """Brings each record to its place; what is gone is taken away before what is new comes along."""
+    kept = {record_id: store_merges.kept(record) for record_id, record in records.items()}
+    merged_at = {record_id: record.merged_at for record_id, record in records.items()}
+    places, at = rules_merges.places(speakers, list(kept.values())), now()
+    moved = [(one, places[one.record_id]) for one in kept.values() if rules_merges.moves(one, places[one.record_id])]
+    leads, will_lead = _leads(kept.values()), _leads(places.items())
+    freed = [(merged, into) for merged, into in leads.items() if will_lead.get(merged) != into]
+    if freed:
+        for merged, into in rules_merges.downwards(leads):
+            store_merges.bring_down(session, merged, into, merged_at[merged] or at, at)
+    for merged, into in freed:
+        store_merges.take_away(session, merged, into, list(kept), at)
+    store_merges.put(session, moved, at)
+    for merged, into in reversed(rules_merges.downwards(will_lead)):
+        store_merges.copy_blocks(session, merged, into, at)
+        if rules_merges.content_follows(kept[merged].state, kept[into].state):
+            store_merges.copy_grants(session, merged, into, at)
+    _tell(session, event, kept, [(one, place) for one, place in moved if place.merged_into != one.merged_into], at)
+
+
+def _leads(records: Iterable[Kept | tuple[str, Place]]) -> dict[str, str]:
+    """Of each merged record, where it leads."""
+    pairs = ((one.record_id, one) if isinstance(one, Kept) else one for one in records)
+    return {record_id: place.merged_into for record_id, place in pairs if place.merged_into is not None}
+
+
+def _tell(session: Session, event: Received, kept: dict[str, Kept], moved: Moved, at: datetime) -> None:
+    """A line of history, events and a trace for each record that was merged, restored, or merged elsewhere."""
+    versions = store_merges.moves_of(session, [one.record_id for one, _ in moved])
+    for one, place in moved:
+        before = one.state if one.merged_into is None else "closed"
+        after, cause = (one.state, "unmerged") if place.merged_into is None else ("closed", "merged")
+        store.insert_state_change(
+            session, one.record_id, previous=before, state=after, cause=cause, account_id=None, at=at
+        )
+        emit(session, contract.RecordStateChanged(one.record_id, after, cause))
+        emit(session, traced(event.context, "record.state_changed", at=at, record_id=one.record_id))
+        into, merge_id, version = place.merged_into, event.data.merge_id, versions[one.record_id]
+        if into is not None and rules_merges.content_follows(one.state, kept[into].state):
+            emit(session, contract.RecordsMerged(merge_id, into, one.record_id, place.patient_id, version))
+        elif one.merged_into is not None:
+            led = one.merged_into
+            emit(session, contract.RecordsUnmerged(merge_id, led, one.record_id, place.patient_id, version))
