@@ -9,9 +9,10 @@ PYTHON := $(VENV)/bin/python
 # Rewritten when the lock changes: then, and only then, the environment is installed again.
 INSTALLED := $(VENV)/installed-from.lock
 LOCAL := $(PYTHON) -m deploy.local
-TYPED := services/refusals.py $(wildcard services/*/rules*.py) $(wildcard services/*/contract.py)
+PYTEST := $(PYTHON) -m pytest -m "not long"
+TYPED := services/refusals.py $(wildcard services/*/rules*.py) $(wildcard services/*/contract*.py)
 
-.PHONY: help up down url status test test-long lint bench demo population load parked replay clean setup started
+.PHONY: help up down url status test tests-of-parts tests-of-the-platform test-long lint bench demo population load parked replay clean setup started
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +31,14 @@ status: started ## Show each part, its process and its log
 
 test: setup lint ## Run every test, on a platform of its own, and take it down
 	@$(PYTHON) -m deploy.local.packages
-	@$(PYTHON) -m pytest -m "not long" $(ARGS)
+	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) -j2 --output-sync=target tests-of-parts tests-of-the-platform)
+
+# Two platforms side by side: much of either's time is waiting. Each tells what it found when it is done.
+tests-of-parts:
+	@$(PYTEST) --ignore=tests/system tests
+
+tests-of-the-platform:
+	@$(PYTEST) tests/system
 
 test-long: setup ## Run the tests again in the sizes that take their time
 	@$(PYTHON) -m deploy.local.packages

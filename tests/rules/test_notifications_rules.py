@@ -494,7 +494,7 @@ def test_values_cannot_bring_markup_into_a_mail() -> None:
 def test_a_mail_can_be_read_back_as_it_was_written(language: str) -> None:
     text = mail_text("record_first_accessed_by", language, VALUES)
     made = compose(text, sender="dsp@example.lu", to="a@example.lu", message_id="<1@opendsp>", language=language, at=AT)
-    read = email.message_from_bytes(made.as_bytes(), policy=email.policy.default)
+    read = email.message_from_bytes(made, policy=email.policy.default)
     assert read["Subject"] == text.subject
     assert read["Message-ID"] == "<1@opendsp>" and read["Auto-Submitted"] == "auto-generated"
     plain, html = read.get_body(("plain",)), read.get_body(("html",))

