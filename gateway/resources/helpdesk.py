@@ -3,31 +3,22 @@
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import g, request
+from flask import g
 
 from gateway.caller import ask
 from gateway.operations import operation
 from gateway.schemas import helpdesk as shapes
 from gateway.schemas.people import CodeGiven
-from services.refusals import InvalidInput
+from gateway.tracking import followed
 
 helpdesk = APIBlueprint("helpdesk", __name__)
 
-_PROOF = "Tracking-Token"
 _ONE = "/helpdesk-requests/<uuid:request_id>"
 _AGENCY = "/agency/helpdesk-requests"
 _AGENCY_ONE = f"{_AGENCY}/<uuid:request_id>"
 _STEP = ("not_allowed", "helpdesk_request_not_found", "request_taken", "request_closed")
 _IN_HAND = (*_STEP, "request_not_taken")
 _OPENING = (*_IN_HAND, "identity_check_due", "not_activated")
-
-
-def _followed(request_id: str) -> dict[str, str]:
-    """Which request is followed, with the token that proves it is the same person's."""
-    token = request.headers.get(_PROOF, "")
-    if not token or len(token) > 512:
-        raise InvalidInput(errors=[{"pointer": f"/{_PROOF}", "message": "required"}])
-    return {"request_id": request_id, "tracking_token": token}
 
 
 # --- the public -----------------------------------------------------------------------------------------------------
@@ -48,7 +39,7 @@ def open_helpdesk_request(body: dict[str, Any]) -> Any:
 )  # fmt: skip
 def follow_helpdesk_request(request_id: str) -> Any:
     """State and answer. A wrong token and a wrong id are one refusal."""
-    return ask("identity", "follow_request", **_followed(request_id))
+    return ask("identity", "follow_request", **followed(request_id))
 
 
 @operation(
@@ -58,7 +49,7 @@ def follow_helpdesk_request(request_id: str) -> Any:
 )  # fmt: skip
 def prove_corrected_contact(request_id: str, body: dict[str, Any]) -> Any:
     """With the one-time code that an agent had sent to the new address; it replaces the others of its kind."""
-    ask("identity", "prove_corrected_contact", **_followed(request_id), **body)
+    ask("identity", "prove_corrected_contact", **followed(request_id), **body)
 
 
 # --- the agency -----------------------------------------------------------------------------------------------------

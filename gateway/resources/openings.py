@@ -3,32 +3,23 @@
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import g, request
+from flask import g
 
 from gateway.caller import ask
 from gateway.errors import catalogue
 from gateway.operations import operation
 from gateway.schemas import openings as shapes
 from gateway.schemas.activations import LanguageAsked
+from gateway.tracking import followed
 from services.directory.contract import OPENING_STATEMENT
-from services.refusals import InvalidInput
 
 openings = APIBlueprint("openings", __name__)
 
-_PROOF = "Tracking-Token"
 _ALL = "/record-requests"
 _ONE = f"{_ALL}/<uuid:request_id>"
 _AGENCY = f"/agency{_ALL}"
 _AGENCY_ONE = f"/agency{_ONE}"
 _WORK = ("not_allowed", "opening_not_found", "request_decided")
-
-
-def _followed(request_id: str) -> dict[str, str]:
-    """Which request is followed, with the token that proves it is the same person's."""
-    token = request.headers.get(_PROOF, "")
-    if not token or len(token) > 512:
-        raise InvalidInput(errors=[{"pointer": f"/{_PROOF}", "message": "required"}])
-    return {"request_id": request_id, "tracking_token": token}
 
 
 # --- the public -----------------------------------------------------------------------------------------------------
@@ -59,7 +50,7 @@ def request_record(body: dict[str, Any]) -> Any:
 )  # fmt: skip
 def follow_record_request(request_id: str) -> Any:
     """A wrong token and a wrong id are one refusal."""
-    return ask("directory", "follow_opening", **_followed(request_id))
+    return ask("directory", "follow_opening", **followed(request_id))
 
 
 @operation(
@@ -68,7 +59,7 @@ def follow_record_request(request_id: str) -> Any:
 )  # fmt: skip
 def withdraw_record_request(request_id: str) -> Any:
     """While it is not decided; what it says of a person is gone at once."""
-    ask("directory", "withdraw_opening", **_followed(request_id))
+    ask("directory", "withdraw_opening", **followed(request_id))
 
 
 # --- the agency -----------------------------------------------------------------------------------------------------
