@@ -53,9 +53,13 @@ def take_tries(session: Session, keyed: Sequence[tuple[bytes, throttles.Limit]],
 
 
 def give_back_tries(session: Session, keyed: Sequence[tuple[bytes, throttles.Limit]]) -> None:
-    """The last try was right: the narrowest key is forgotten, the wider ones get it back."""
-    narrowest, limits = keyed[0][0], dict(keyed[1:])
-    known = _by_key(session.execute(_HOLD, {"keys": [narrowest, *limits]}))
+    """The last try was right: the narrowest key is forgotten, the wider ones get it back.
+
+    An address by itself gets it back too: others who tried from there are not forgiven for one who was right.
+    """
+    limits = dict(keyed)
+    narrowest = None if keyed[0][1] == throttles.PER_ADDRESS else keyed[0][0]
+    known = _by_key(session.execute(_HOLD, {"keys": list(limits)}))
     given = {key: throttles.give_back(tries, limits[key]) for key, tries in known.items() if key != narrowest}
     _write(session, given, narrowest if narrowest in known else None)  # never a row that is not held
 

@@ -42,3 +42,16 @@ def test_many_right_tries_at_one_moment_neither_wait_for_each_other_nor_lose_a_r
         assert list(pool.map(knock, range(300))) == [None] * 300
     left = front.one(sa.select(TriesRow.checked).where(TriesRow.key == wide))
     assert left == 0 and front.one(sa.select(TriesRow.checked).where(TriesRow.key == narrow)) is None
+
+
+def test_one_right_try_forgives_its_subject_and_not_everybody_at_the_address(front: Front) -> None:
+    subject, address, alone = (token_bytes(32) for _ in range(3))
+    both = [(subject, throttles.PER_SUBJECT), (address, throttles.PER_ADDRESS)]
+    for keyed in (both, [(alone, throttles.PER_ADDRESS)]):
+        for _ in range(3):
+            with front.sessions.transaction() as session:
+                assert store.take_tries(session, keyed, now()) is None
+        with front.sessions.transaction() as session:
+            store.give_back_tries(session, keyed)
+    left = {key: front.one(sa.select(TriesRow.checked).where(TriesRow.key == key)) for key in (subject, address, alone)}
+    assert left == {subject: None, address: 2, alone: 2}
