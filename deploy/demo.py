@@ -23,7 +23,7 @@ from deploy.local.layout import REPOSITORY
 from deploy.local.people import visitor
 from deploy.local.stack import Stack
 from deploy.visitors import Stream, Town, UnexpectedAnswer, Visitor, wait_for
-from services.dossier.contract import DECLARATION_WORDINGS
+from services.dossier.contract import DECLARATION_WORDINGS, RISK_WORDINGS
 
 STATE = REPOSITORY / ".run"
 BIG = 50 * 1024 * 1024
@@ -102,11 +102,10 @@ def play(town: Town, agent: Visitor) -> None:
     say("doctor A", f"opens the record: {refused(doctor_a, 'GET', f'/records/{record_id}', 404)}")
     wrong = {"presence_code": "WRQNG234", "declaration_accepted": True, "wording_version": STATEMENT}
     say("doctor A", f"wrong code: {refused(doctor_a, 'POST', f'/records/{record_id}/mandates', 403, json=wrong)}")
-    seen = len(town.mails(patient.email))
+    say("patient", f"gets a mail: {_told(town, patient, 'code de présence')}")
     mandate = enter_presence_code(doctor_a, record_id, letter.presence_code)
     say("doctor A", f"right code: mandate until {mandate['read_until']}")
-    subject = town.mail(patient.email, lambda mail: str(mail["Subject"]), seen, "the notice of first access")
-    say("patient", f"gets a mail: {subject}")
+    say("patient", f"gets a mail: {_told(town, patient, 'Premier accès')}")
 
     scene(4, "A deposits a report; the patient and doctor B read it")
     report = _pdf("Consultation du jour")
@@ -158,12 +157,53 @@ def play(town: Town, agent: Visitor) -> None:
     say("pharmacist", f"sees {titles(pharmacist.documents(record_id))}")
     say("pharmacist", "does not see « Certificat », « Radiographie », which the matrix keeps from pharmacists")
 
-    scene(7, "A foreign system receives document.deposited")
+    scene(7, "The patient asks who may see what, and bars doctor B")
+    _rights(patient, doctor_b, record_id, document_id)
+
+    scene(8, "A foreign system receives document.deposited")
     _foreign_system(agent, practice, doctor_a, record_id)
 
-    scene(8, "The patient reads the access history")
+    scene(9, "The patient reads the access history")
     _history(patient, record_id)
     out.print("\n[bold green]The journey is complete.[/bold green]")
+
+
+def _rights(patient: Visitor, doctor_b: Visitor, record_id: str, document_id: str) -> None:
+    record, them = f"/records/{record_id}", doctor_b.ids["professional_id"]
+
+    def may_read(level: str) -> dict[str, Any]:
+        asked = {"who": {"professional_id": them}, "action": "read", "category": "care_reports", "level": level}
+        answer: dict[str, Any] = patient.ask("POST", f"{record}/rights/explain", json=asked)
+        return answer
+
+    def readers() -> dict[str, str]:
+        found = patient.ask("GET", f"/documents/{document_id}/readers")["readers"]
+        return {one["professional_id"]: f"{one['profession']} ({one['ground']})" for one in found if one["profession"]}
+
+    before = readers()
+    _need(them in before, "B is among those who can see the report")
+    say("patient", f"who can see the report? {', '.join(before.values())}")
+    open_now, closed_now = may_read("confidential"), may_read("private")
+    _need(open_now["allowed"] and not closed_now["allowed"], "the circle reads up to confidential")
+    say("patient", f"may B read a confidential report? yes, by the rule {open_now['rule']}")
+    changes = " or ".join(closed_now["remedies"])
+    say("patient", f"and a private one? no, by the rule {closed_now['rule']}; it would take {changes}")
+    accepted = {"risk_accepted": True, "risk_version": next(iter(RISK_WORDINGS))}
+    patient.ask("PUT", f"{record}/blocklist/{them}", json=accepted)
+    after = readers()
+    _need(them not in after and after.items() < before.items(), "B alone can no longer see the report")
+    say("patient", f"bars doctor B; may they read a standard one now? no, by the rule {may_read('standard')['rule']}")
+    say("patient", f"who can see the report? {', '.join(after.values())}")
+    say("doctor B", f"opens the record: {refused(doctor_b, 'GET', record, 404)}, as if there were none")
+
+
+def _told(town: Town, who: Visitor, words: str) -> str:
+    """The subject of the mail that says this."""
+
+    def subject(mail: Any) -> str | None:
+        return str(mail["Subject"]) if words in str(mail["Subject"]) else None
+
+    return town.mail(who.email, subject, 0, f"the mail about {words}")
 
 
 def _foreign_system(agent: Visitor, practice: str, doctor: Visitor, record_id: str) -> None:

@@ -53,7 +53,7 @@ def clients() -> Clients:
     return found
 
 
-def ask(service: str, method: str, who: Caller | Context, **arguments: Any) -> Any:
+def ask(service: str, method: str, who: Caller | Context, /, **arguments: Any) -> Any:
     """The answer of `service.method`, asked in the name of `who`.
 
     Refuses: whatever the service refuses; Unavailable within the deadline of `who`.

@@ -21,8 +21,9 @@ record is in the record's access history.
 Business software is registered by an organisation, attested by the agency, and gets tokens with `private_key_jwt` on
 behalf of a professional who works there (`/.well-known/smart-configuration` says where). Its scopes open: the search of
 professionals (`system/Practitioner.rs`), of patients and their records (`system/Patient.rs`), mandates
-(`system/Consent.cs`), reading documents (`system/DocumentReference.rs`) and depositing them
-(`system/DocumentReference.c`); every other operation is for people, and refuses it with `insufficient_scope`.
+(`system/Consent.cs`), stays (`system/Encounter.cu`), orders (`system/ServiceRequest.cu`), reading documents
+(`system/DocumentReference.rs`) and depositing them (`system/DocumentReference.c`); every other operation is for people,
+and refuses it with `insufficient_scope`.
 """.strip()
 
 PROBLEM_SCHEMA: dict[str, Any] = {

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from nameko.extensions import DependencyProvider
@@ -111,9 +112,11 @@ def make_engine(url: str, **options: Any) -> sa.Engine:
 
 
 # Each word to the database is a journey of its own, and a green process waits for each. So a transaction's first word
-# carries its begin, and its last one the events it emitted with its commit.
-_BEGIN = sa.text("begin")
-_BEGIN_AND_LOOK = sa.text("begin; select 1 from ended_sessions where session_id = cast(:session_id as uuid)")
+# carries its begin and the look at the caller's session, and its last one the events it emitted with its commit.
+_BEGIN = "begin"
+_BEGIN_AND_LOOK = "begin; select require_session('{session_id}')"
+_SESSION_ENDED = "DS001"  # what require_session raises
+_UNSAID = "unsaid"
 _COMMIT = sa.text("commit")
 _EMIT = (
     "insert into outbox (event_id, type, envelope) select told.* from"
@@ -130,29 +133,53 @@ class Sessions:
 
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url, isolation_level="AUTOCOMMIT")
+        sa.event.listen(self.engine, "before_cursor_execute", _say_first, retval=True)
         self._make = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
     def transaction(self, who: Caller | Context | None = None) -> Iterator[Session]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
-        A caller's session is asked for first, inside the transaction, so that all replicas agree on its end.
+        A caller's session is asked for before anything else, inside the transaction, so that all replicas agree on
+        its end.
         Refuses: SessionEnded.
         """
         with self._make() as session:
             session.info["context"] = who.context if who is not None else None  # emit() passes it on
             session.info[_EMITTED] = []
+            session.connection().info[_UNSAID] = (
+                _BEGIN_AND_LOOK.format(session_id=UUID(who.session_id)) if isinstance(who, Caller) else _BEGIN
+            )
             try:
-                if not isinstance(who, Caller):
-                    session.execute(_BEGIN)
-                elif session.execute(_BEGIN_AND_LOOK, {"session_id": who.session_id}).first():
-                    raise SessionEnded()
                 yield session
                 session.flush()
                 _commit(session)
-            except BaseException:
+            except BaseException as broken:
                 _roll_back(session)
+                if getattr(getattr(broken, "orig", broken), "pgcode", None) == _SESSION_ENDED:
+                    raise SessionEnded() from broken
                 raise
+
+
+def _say_first(
+    connection: sa.Connection, cursor: Any, statement: str, parameters: Any, _context: Any, many: bool
+) -> tuple[str, Any]:
+    """Puts what opens a transaction before the first statement of it, in one word with it."""
+    first = connection.info.pop(_UNSAID, None)
+    if first is None:
+        return statement, parameters
+    if many:  # one word for each of its rows
+        cursor.execute(first)
+        return statement, parameters
+    return f"{first}; {statement}", parameters
+
+
+def begun(session: Session) -> sa.Connection:
+    """The connection of a transaction that has begun, for what is said to the driver itself."""
+    connection = session.connection()
+    if _UNSAID in connection.info:
+        connection.exec_driver_sql("select")
+    return connection
 
 
 def add_to_outbox(session: Session, event_id: str, kind: str, envelope: str, *, prompt: bool) -> None:
@@ -172,7 +199,8 @@ def _commit(session: Session) -> None:
 
 def _roll_back(session: Session) -> None:
     try:
-        session.execute(_ROLLBACK)
+        if session.connection().info.pop(_UNSAID, None) is None:  # else there is nothing to take back
+            session.execute(_ROLLBACK)
     except Exception:
         session.invalidate()  # a connection that cannot even be told so is thrown away, and with it what it began
 
@@ -303,6 +331,21 @@ def plumbing_tables_v1(op: Any) -> None:
     """
     for statement in _V1:
         op.execute(statement)
+
+
+_V2 = """
+    create function require_session(asked uuid) returns void language plpgsql stable as $$
+    begin
+        if exists (select from ended_sessions where session_id = asked) then
+            raise sqlstate 'DS001' using message = 'session ended';
+        end if;
+    end $$
+"""
+
+
+def plumbing_tables_v2(op: Any) -> None:
+    """What looks at the end of a session by itself; called by a migration of each service after the first release."""
+    op.execute(_V2)
 
 
 def run_migrations(metadata: sa.MetaData) -> None:

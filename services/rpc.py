@@ -205,7 +205,7 @@ class RpcClient:
         self._link = Link(self._settings, on_open=self._listen, on_lost=self._lose)
         self._reply_to = ""
 
-    def call(self, service: str, method: str, who: Caller | Context, **kwargs: Any) -> Any:
+    def call(self, service: str, method: str, who: Caller | Context, /, **kwargs: Any) -> Any:
         """The answer of `service.method(**kwargs)`, a plain JSON value.
 
         who: its token and request id travel with the call; the deadline it names bounds the wait.

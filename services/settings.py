@@ -74,6 +74,7 @@ class Settings:
     gateway_workers: int = 2
     gateway_threads: int = 32
     upload_max_bytes: int = 2 * 1024**3
+    patient_block_release_days: int = 0
     trusted_proxy: str = ""
 
 

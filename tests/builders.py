@@ -15,9 +15,11 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 from nameko.extensions import ENTRYPOINT_EXTENSIONS_ATTR
 from nameko.testing.services import worker_factory
 
@@ -70,6 +72,12 @@ def png(width: int = 8, height: int = 8) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+def newest_revision(service: str) -> str | None:
+    """The number of a service's newest migration."""
+    folder = Path(__file__).parents[1] / "services" / service / "migrations"
+    return ScriptDirectory(str(folder)).get_current_head()
+
+
 def context(process: str = "gateway", **changes: Any) -> Context:
     """A fresh request's context, as the gateway would make it."""
     made = replace(fresh_context(), process=process, deadline=time.time() + 30, address="127.0.0.1", software="tests/1")
@@ -102,7 +110,7 @@ class InProcess:
         if method.startswith("nameko"):
             raise AttributeError(method)  # nameko looks for entrypoints on whatever a service holds
 
-        def call(who: Any, **kwargs: Any) -> Any:
+        def call(who: Any, /, **kwargs: Any) -> Any:
             target = getattr(self._house, self._service)
             bound = getattr(target, method)
             entry = next(e for e in getattr(bound, ENTRYPOINT_EXTENSIONS_ATTR) if isinstance(e, Rpc))
@@ -137,7 +145,7 @@ class House:
             }
             setattr(self, name, worker_factory(kind, db=self.sessions[name], **remotes))
 
-    def ask(self, service: str, method: str, who: Any, process: str = "gateway", **kwargs: Any) -> Any:
+    def ask(self, service: str, method: str, who: Any, /, process: str = "gateway", **kwargs: Any) -> Any:
         """Calls a method as `process` would over the bus; raises the refusal it answers with."""
         return getattr(InProcess(self, service, process), method)(who, **kwargs)
 
@@ -177,4 +185,4 @@ class House:
                     event: Received = entry.event(envelope)
                     with sessions.transaction() as session:
                         session.info["context"] = event.context
-                        method(session, event)
+                        method(session, [event] if entry.together else event)

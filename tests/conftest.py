@@ -126,6 +126,8 @@ class Databases:
         # A service's own role enters the database of its name only; a test's role enters all the copies it owns.
         with (self._layout.postgres / "data" / "pg_hba.conf").open("a") as who_may_enter:
             who_may_enter.write(f"host all +{TEST_ROLES} 127.0.0.1/32 scram-sha-256\n")
+        # They outlive processes that are killed, and need not outlive a power cut.
+        self._admin.cursor().execute("ALTER SYSTEM SET fsync = off")
         self._admin.cursor().execute("SELECT pg_reload_conf()")
 
     def fresh(self, service: str) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from deploy.bench import loads, logins, memory, pages, questions, searches, streams, typeahead
+from deploy.bench import decisions, loads, logins, memory, pages, questions, searches, streams, typeahead
 from deploy.bench.figures import AMOUNTS, CATALOGUE, Row, chosen, write
 from deploy.bench.ground import Ground, NoSpace, ground
 from deploy.local.failure import StackFailure
@@ -35,6 +35,11 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (logins.token_verify, ("token_verify", "token_verify_cached")),
     (logins.login, ("login",)),
     (logins.neighbours, ("login_neighbours",)),
+    (decisions.decision, ("decision",)),
+    (decisions.access_scope, ("access_scope",)),
+    (decisions.filtered_list, ("filtered_list",)),
+    (decisions.many_grants, ("many_grants",)),
+    (decisions.explain, ("explain",)),
     (searches.patient_lookup, ("patient_lookup",)),
     (searches.patient_search, ("patient_search", "patient_search_sql")),
     (typeahead.professional_typeahead, ("professional_typeahead", "professional_typeahead_sql")),

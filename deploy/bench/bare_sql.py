@@ -51,7 +51,7 @@ class Noted:
                 for statement, parameters in transaction:
                     if statement in self._prepared:
                         continue
-                    if statement.startswith("prepare "):
+                    if "; prepare " in statement:
                         self._prepared.add(statement)
                     cursor.execute(statement, parameters)
                     if cursor.description is not None:

@@ -115,6 +115,13 @@ CATALOGUE: tuple[Figure, ...] = (
     Figure("bulk_load", "patients/s from CSV, the whole process of the loader : bare COPY of the same rows",
            target=0.5),
     Figure("bulk_load_professionals", "professionals/s from CSV, in the same way : bare COPY of the same rows"),
+    Figure("decision", "situation and decision without trace, ms at p99 : a SELECT by primary key, same engine",
+           "lower", 2),
+    Figure("access_scope", "access scope over the bus, ms at p50 : a question that verifies the token, SELECT 1",
+           "lower", 1.6),
+    Figure("filtered_list", "list of 500 documents through a scope, ms at p50 : the same 500 unfiltered", "lower", 1.5),
+    Figure("many_grants", "decision in a record with 200 grants, ms at p50 : in one with 2", "lower", 1.1),
+    Figure("explain", "explanation for the holder, ms at p50 : the decision it explains", "lower", 2),
 )  # fmt: skip
 BY_ID: Mapping[str, Figure] = {figure.id: figure for figure in CATALOGUE}
 

@@ -224,10 +224,10 @@ class Stack:
         write_private(kept_in, json.dumps(loaded, indent=1, ensure_ascii=False))
         self._say("people", "the demo people were loaded", began)
 
-    def first_agent_code(self, matricule: str) -> str:
-        """An activation code for an administrator with this matricule, as an operator makes the first one."""
-        arguments = ["-m", "services.identity.first_agent", "--matricule", matricule, "--role", "administrator"]
-        return self._run("the first administrator's code", "identity", arguments).strip()
+    def first_agent_code(self, matricule: str, role: str = "administrator") -> str:
+        """An activation code for an agent with this matricule and role, as an operator makes the first one."""
+        arguments = ["-m", "services.identity.first_agent", "--matricule", matricule, "--role", role]
+        return self._run("the first agent's code", "identity", arguments).strip()
 
     def people(self) -> dict[str, dict[str, str]]:
         """The log-ins of the demo people by role. Empty when none are loaded."""

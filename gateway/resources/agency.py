@@ -15,12 +15,17 @@ agency = APIBlueprint("agency", __name__, url_prefix="/agency")
 
 @operation(
     agency, "POST", "/openings", summary="Open a record", answer=shapes.Opened, status=201, body=sheets.Opening,
-    once=True, refuses=("not_allowed", "patient_exists", "identifier_taken"),
+    once=True, refuses=("not_allowed", "patient_exists", "identifier_taken", "person_not_found",
+                        "already_representative", "representative_refused"),
 )  # fmt: skip
 def open_record(body: dict[str, Any]) -> Any:
     """Registers the patient and opens their record; the letter with the codes follows. A repeat finds the same."""
+    named = body.pop("representatives", [])
+    for each in named:
+        ask("directory", "majority_of", patient_id=each["patient_id"])  # somebody whom the directory knows
     patient = ask("directory", "register_patient", **body)
-    record = ask("dossier", "open_record", patient_id=patient["patient_id"])
+    majority = ask("directory", "majority_of", **patient) if named else {"majority_at": None}
+    record = ask("dossier", "open_record", representatives=named, majority_at=majority["majority_at"], **patient)
     return {"patient_id": patient["patient_id"], **record}
 
 

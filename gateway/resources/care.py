@@ -84,7 +84,8 @@ def set_licence(professional_id: str, body: dict[str, Any]) -> Any:
     refuses=("not_allowed", "person_not_found", "establishment_not_found", "establishment_closed"),
 )  # fmt: skip
 def start_work(professional_id: str, body: dict[str, Any]) -> Any:
-    """From now on; who works there already goes on. It can be chosen from the next log-in on."""
+    """From now on; who works there already goes on. It can be chosen from the next log-in on. Who is attached to the
+    emergency service there may open emergency access, from the moment it is noted."""
     return ask("directory", "start_work", professional_id=professional_id, **body)
 
 

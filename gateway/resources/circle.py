@@ -1,4 +1,4 @@
-"""The circle of trust: professionals whom the holder trusts for good."""
+"""The circle of trust: professionals whom the holder trusts for good, or until a day of their own choice."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from apiflask import APIBlueprint
 from gateway.caller import ask
 from gateway.names import named
 from gateway.operations import operation
-from gateway.schemas import records as shapes
+from gateway.schemas import circle as shapes
 
 circle = APIBlueprint("circle", __name__, url_prefix="/records/<uuid:record_id>/circle")
 
@@ -17,7 +17,7 @@ circle = APIBlueprint("circle", __name__, url_prefix="/records/<uuid:record_id>/
     refuses=("record_not_found", "record_closed", "not_allowed"),
 )  # fmt: skip
 def read_circle(record_id: str) -> Any:
-    """Who is in it, since when, with the holder's comment."""
+    """Who is in it, since when, until when, with the holder's comment."""
     answer = ask("dossier", "circle", record_id=record_id)
     return {**answer, "members": named(answer["members"], professional="professional_id")}
 
@@ -25,12 +25,12 @@ def read_circle(record_id: str) -> Any:
 @operation(
     circle, "PUT", "/<uuid:professional_id>", summary="Add to the circle of trust", status=204,
     body=shapes.CircleEntry,
-    refuses=("record_not_found", "record_closed", "professional_not_found", "not_allowed"),
+    refuses=("record_not_found", "record_closed", "professional_not_found", "professional_blocked", "not_allowed"),
 )  # fmt: skip
 def add_to_circle(record_id: str, professional_id: str, body: dict[str, Any]) -> Any:
-    """By the holder; adding the same professional again changes the comment only."""
-    comment = body.get("comment")
-    ask("dossier", "add_to_circle", record_id=record_id, professional_id=professional_id, comment=comment)
+    """By the holder; adding the same professional again changes the comment and the end only."""
+    given = {"comment": body.get("comment"), "until": body.get("until")}
+    ask("dossier", "add_to_circle", record_id=record_id, professional_id=professional_id, **given)
 
 
 @operation(

@@ -14,11 +14,11 @@ from services.documents.contract import MEDIA_TYPES
 
 documents = APIBlueprint("documents", __name__)
 
-_AUTHOR: dict[str, Any] = {"professional": "author_id", "name": "author_name", "profession": "author_profession"}
+AUTHOR: dict[str, Any] = {"professional": "author_id", "name": "author_name", "profession": "author_profession"}
 FILE_REFUSALS = (
     "unsupported_media_type", "media_type_not_allowed", "upload_empty", "upload_too_large", "file_encrypted",
     "file_truncated", "image_too_large", "too_many_uploads", "upload_incomplete", "upload_expired", "upload_not_found",
-    "record_not_found", "type_not_depositable", "length_required",
+    "record_not_found", "record_closed", "type_not_depositable", "length_required",
 )  # fmt: skip
 """What can be refused while the bytes of a deposit come in and are committed."""
 
@@ -67,12 +67,12 @@ def commit(upload_id: str, version_id: str, received: streams.Received) -> Any:
 
 @operation(
     documents, "GET", "/records/<uuid:record_id>/documents", summary="List documents", answer=shapes.Documents,
-    query=shapes.Page, paged=True, refuses=("record_not_found",),
+    query=shapes.Page, paged=True, refuses=("record_not_found", "record_closed"),
 )  # fmt: skip
 def list_documents(record_id: str, query: dict[str, Any]) -> Any:
     """What the caller may see of a record, newest deposit first; nothing tells of what is hidden."""
     answer = ask("documents", "list_documents", record_id=record_id, limit=query["limit"], cursor=query.get("cursor"))
-    return {**answer, "documents": named(answer["documents"], **_AUTHOR)}
+    return {**answer, "documents": named(answer["documents"], **AUTHOR)}
 
 
 @operation(
@@ -82,7 +82,7 @@ def list_documents(record_id: str, query: dict[str, Any]) -> Any:
 def read_document(document_id: str) -> Any:
     """Type, title, author, level and versions. Unknown, hidden and foreign are one refusal."""
     document = ask("documents", "read_document", document_id=document_id)
-    return named([document], **_AUTHOR)[0]
+    return named([document], **AUTHOR)[0]
 
 
 @operation(
@@ -103,5 +103,3 @@ def read_content(document_id: str, query: dict[str, Any]) -> Response:
 def change_confidentiality(document_id: str, body: dict[str, Any]) -> Any:
     """Standard, confidential or private; at once, for every reader."""
     return ask("documents", "change_confidentiality", document_id=document_id, **body)
-
-

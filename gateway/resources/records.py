@@ -7,15 +7,17 @@ from apiflask import APIBlueprint
 from gateway.caller import ask
 from gateway.names import named
 from gateway.operations import operation
+from gateway.schemas import my_records as mine
 from gateway.schemas import records as shapes
 
 records = APIBlueprint("records", __name__, url_prefix="/records")
 
 
-@operation(records, "GET", "", summary="List my records", answer=shapes.MyRecords, refuses=("not_allowed",))
+@operation(records, "GET", "", summary="List my records", answer=mine.MyRecords, refuses=("not_allowed",))
 def my_records() -> Any:
-    """The records whose holder the caller is, with their state."""
-    return ask("dossier", "my_records")
+    """Those the caller holds, and those of others whom they represent or assist, with their state."""
+    found = ask("dossier", "my_records")["records"]
+    return {"records": named(found, patient="patient_id", name="patient_name", profession=None)}
 
 
 @operation(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from gateway.operations import Query, Shape
-from gateway.schemas.fields import Choice, Id, Listed, Matricule, Moment, Number, Part, Text
+from gateway.schemas.fields import Choice, Flag, Id, Listed, Matricule, Moment, Number, Part, Text
 from gateway.schemas.people import ADDRESS, ID, MATRICULE, OTHER_ID, TIME, Address
 from services.directory.contract import ESTABLISHMENT_KINDS, LICENCES, PROFESSIONS
 from services.identity.contract import LANGUAGES
@@ -88,6 +88,7 @@ class ProfessionalsFound(Shape):
 class WorkplaceInTime(Organisation):
     since = Moment()
     until = Moment(allow_none=True)
+    emergency = Flag("Attached to the emergency service there.")
 
 
 class LicenceInTime(Shape):
@@ -202,13 +203,15 @@ class ProfessionalChanged(Shape):
 
 class WorkplaceBegun(Shape):
     establishment_id = Id(required=True)
-    example: ClassVar = {"establishment_id": OTHER_ID}
+    emergency = Flag("Attached to the emergency service there; left out: as it was noted, at first not.")
+    example: ClassVar = {"establishment_id": OTHER_ID, "emergency": True}
 
 
 class WorkplaceNoted(Shape):
     professional_id = Id()
     establishment_id = Id()
-    example: ClassVar = {"professional_id": ID, "establishment_id": OTHER_ID}
+    emergency = Flag("Where it was said.")
+    example: ClassVar = {"professional_id": ID, "establishment_id": OTHER_ID, "emergency": True}
 
 
 class LicenceGiven(Shape):

@@ -1,4 +1,4 @@
-"""Shapes of records, mandates, circle, documents, uploads, access history and subscriptions."""
+"""Shapes of records, circle, documents, uploads, access history and subscriptions."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from gateway.schemas.people import ID, OTHER_ID, TIME
 from services.audit.contract import OUTCOMES
 from services.directory.contract import PROFESSIONS
 from services.documents.contract import LEVELS, MEDIA_TYPES
-from services.dossier.contract import CATEGORIES, DECLARATION_WORDINGS, GROUNDS, STATES
+from services.dossier.contract import CATEGORIES, GROUNDS, STATES
 from services.notifications.contract import FOREIGN_EVENT_TYPES
-
-WORDING = max(DECLARATION_WORDINGS)
 
 
 class Page(Query):
@@ -22,17 +20,6 @@ class Page(Query):
 
 
 # --- records --------------------------------------------------------------------------------------------------------
-
-
-class MyRecord(Shape):
-    record_id = Id()
-    state = Choice(STATES)
-    since = Moment()
-
-
-class MyRecords(Shape):
-    records = Listed(Part(MyRecord))
-    example: ClassVar = {"records": [{"record_id": ID, "state": "active", "since": TIME}]}
 
 
 class Record(Shape):
@@ -60,95 +47,7 @@ class Record(Shape):
     }
 
 
-# --- mandates -------------------------------------------------------------------------------------------------------
-
-
-class MandateWanted(Shape):
-    """The presence code, and the declaration that the patient allowed the access."""
-
-    presence_code = Secret("From the patient.", maximum=64, required=True)
-    declaration_accepted = Accepted(DECLARATION_WORDINGS[WORDING], required=True)
-    wording_version = Choice(tuple(DECLARATION_WORDINGS), "Version of the declaration that was shown.", required=True)
-    example: ClassVar = {"presence_code": "7HXK2MPQ", "declaration_accepted": True, "wording_version": WORDING}
-
-
-class Mandate(Shape):
-    mandate_id = Id()
-    kind = Text()
-    professional_id = Id()
-    name = Text("The professional's name; null while the directory cannot be asked.", allow_none=True)
-    profession = Choice(PROFESSIONS, allow_none=True)
-    establishment_id = Id(allow_none=True)
-    establishment_name = Text(allow_none=True)
-    starts_at = Moment()
-    read_until = Moment()
-    deposit_until = Moment()
-    ended_at = Moment(allow_none=True)
-
-
-class MandateOpened(Shape):
-    mandate_id = Id()
-    kind = Text()
-    starts_at = Moment()
-    read_until = Moment("24 hours after.")
-    deposit_until = Moment("Deposit-only until day 15.")
-    example: ClassVar = {
-        "mandate_id": ID,
-        "kind": "presence",
-        "starts_at": TIME,
-        "read_until": "2026-11-22T09:30:00.000000Z",
-        "deposit_until": "2026-12-06T09:30:00.000000Z",
-    }
-
-
-class Mandates(Shape):
-    mandates = Listed(Part(Mandate))
-    example: ClassVar = {
-        "mandates": [
-            {
-                **MandateOpened.example,
-                "professional_id": OTHER_ID,
-                "name": "MÜLLER Anne",
-                "profession": "physician",
-                "establishment_id": OTHER_ID,
-                "establishment_name": "Cabinet du Parc",
-                "ended_at": None,
-            }
-        ]
-    }
-
-
 # --- circle of trust ------------------------------------------------------------------------------------------------
-
-
-class CircleEntry(Shape):
-    comment = Text(minimum=0, maximum=500, allow_none=True)
-    example: ClassVar = {"comment": "Ma cardiologue"}
-
-
-class CircleMember(Shape):
-    professional_id = Id()
-    name = Text("Null while the directory cannot be asked.", allow_none=True)
-    profession = Choice(PROFESSIONS, allow_none=True)
-    since = Moment()
-    until = Moment(allow_none=True)
-    comment = Text(allow_none=True)
-
-
-class Circle(Shape):
-    members = Listed(Part(CircleMember))
-    example: ClassVar = {
-        "members": [
-            {
-                "professional_id": ID,
-                "name": "MÜLLER Anne",
-                "profession": "physician",
-                "since": TIME,
-                "until": None,
-                "comment": "Ma cardiologue",
-            }
-        ]
-    }
 
 
 # --- documents ------------------------------------------------------------------------------------------------------

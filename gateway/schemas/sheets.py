@@ -7,6 +7,7 @@ from typing import ClassVar
 from gateway.operations import Shape
 from gateway.schemas.fields import Choice, Day, Flag, Id, Listed, Matricule, Moment, Number, Part, Text
 from gateway.schemas.people import ADDRESS, ID, MATRICULE, OTHER_ID, TIME, Address
+from gateway.schemas.representatives import RepresentativeNamed
 from services.directory.contract import (
     ADDRESS_USES,
     CHECK_DOCUMENTS,
@@ -71,6 +72,9 @@ class Opening(_Further):
     birth_date = Day(required=True)
     language = Choice(LANGUAGES, required=True)
     address = Part(Address, "The registered address.", required=True)
+    representatives = Listed(
+        Part(RepresentativeNamed), "Who acts for the holder: the first letter goes to parents or guardian.", maximum=4
+    )
     example: ClassVar = {
         "matricule": MATRICULE,
         "birth_name": "DOE",

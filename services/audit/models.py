@@ -1,5 +1,6 @@
 """Audit's tables: what was ever accessed or done, whose rows are added, never changed and never removed; and which
-records lead to which, so that one history is read of two."""
+records lead to which, so that one history is read of two; and which documents are hidden from whom, so that nobody
+reads of them meanwhile."""
 
 import datetime as dt
 
@@ -77,3 +78,21 @@ class RecordMove(Model):
     leads_to: Mapped[str | None] = mapped_column(Id)
     merge_id: Mapped[str] = mapped_column(Id)
     version: Mapped[int] = mapped_column(sa.Integer)
+
+
+class HiddenDocument(Model):
+    """A time in which a document was hidden: blocked for the patient, or withheld from the representatives.
+
+    Told by documents when it begins and again when it ends, in whatever order the two arrive [L14 16(5), L14 13].
+    """
+
+    __tablename__ = "hidden_documents"
+    __table_args__ = (
+        sa.CheckConstraint("kind in ('blocked', 'withheld')", name="ck_hidden_documents_kind"),
+        sa.Index("ix_hidden_documents_now", "document_id", postgresql_where=sa.text("until is null")),
+    )
+
+    document_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    since: Mapped[dt.datetime] = mapped_column(Moment, primary_key=True)
+    until: Mapped[dt.datetime | None] = mapped_column(Moment)

@@ -33,6 +33,16 @@ def view_of(*, holder_side: bool, professional: bool, has_clause: bool, author: 
     return "own" if professional and (has_clause or author) else "none"
 
 
+def left_out(view: View, *, may_see_withheld: bool) -> tuple[str, ...]:
+    """Returns in what ways documents may be hidden from a reader, so that no entry may tell of them.
+
+    A professional reads their own entries alone, which tell them nothing they did not see.
+    """
+    if view != "record":
+        return ()
+    return ("blocked",) if may_see_withheld else ("blocked", "withheld")
+
+
 def as_id(value: object) -> str | None:
     """Returns an id in its one spelling, None for what cannot be the id of anything."""
     if not isinstance(value, str):

@@ -4,6 +4,8 @@ Owns the entries and the reading of them. It never changes or removes an entry, 
 decides nothing about records: who may read a history follows from the scope that dossier gives.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -12,6 +14,7 @@ from services.audit import rules, store
 from services.audit.contract import NAME, TRACE_SOURCES, AccessHistory, AccessTraced, traced
 from services.bus import Received, Remote, Service, emit, on, rpc
 from services.db import now
+from services.documents.contract import DocumentBlocked, DocumentReleased, DocumentWithheld
 from services.dossier.contract import (
     AUTHOR_RULE,
     NOBODY,
@@ -32,9 +35,9 @@ class Audit(Service):
     dossier = Remote("dossier")
 
     @on(TRACE_SOURCES, AccessTraced, together=True)
-    def on_access_traced(self, session: Session, event: Received) -> None:
-        """Keeps a trace, once, with the emitter that the broker vouches for."""
-        store.insert_entry(session, event.data, event.source, now())
+    def on_access_traced(self, session: Session, events: Sequence[Received]) -> None:
+        """Keeps each trace, once, with the emitter that the broker vouches for."""
+        store.insert_entries(session, [(event.data, event.source) for event in events], now())
 
     @on("dossier", RecordsMerged)
     def on_records_merged(self, session: Session, event: Received) -> None:
@@ -48,6 +51,25 @@ class Audit(Service):
         told: RecordsUnmerged = event.data
         store.note_move(session, told.merged_record_id, None, told.merge_id, told.version)
 
+    @on("documents", DocumentBlocked, urgent=True)
+    def on_document_blocked(self, session: Session, event: Received) -> None:
+        """From now on the holder side reads no entry about this document."""
+        told: DocumentBlocked = event.data
+        store.note_hidden(session, told.document_id, "blocked", _moment(told.at), None)
+
+    @on("documents", DocumentReleased)
+    def on_document_released(self, session: Session, event: Received) -> None:
+        """All entries about it are there again, with their own times."""
+        told: DocumentReleased = event.data
+        store.note_hidden(session, told.document_id, "blocked", _moment(told.blocked_at), _moment(told.at))
+
+    @on("documents", DocumentWithheld, urgent=True)
+    def on_document_withheld(self, session: Session, event: Received) -> None:
+        """The same for the legal representatives of an autonomous minor."""
+        told: DocumentWithheld = event.data
+        until = None if told.withheld else _moment(told.at)
+        store.note_hidden(session, told.document_id, "withheld", _moment(told.since), until)
+
     @rpc
     def access_history(
         self, caller: Caller, *, record_id: str, limit: int = 50, cursor: str | None = None
@@ -57,7 +79,9 @@ class Audit(Service):
         The holder side reads every entry of the record, refusals and readings of this history included; a
         professional with a ground, or with a document of theirs in the record, reads their own entries. While another
         record leads to this one, its entries are among them.
-        Each reading leaves one trace itself, also a refused one.
+        Each reading leaves one trace itself, also a refused one. Entries about a document that is hidden from who
+        reads are left out, and come back with it; how many documents a professional's list showed, some of them
+        perhaps hidden, is told to that professional alone [L14 16(5)].
         Refuses: RecordNotFound (unknown, or nothing lets the caller in), RecordClosed (to its holder alone),
         InvalidInput (cursor, limit). [RGD 8; seed 002, historique des accès]
         """
@@ -77,15 +101,22 @@ class Audit(Service):
                 emit(session, _reading(caller, record_id, outcome="refused", reason=refusal.code))
                 return refusal
             own = caller.professional_id if view == "own" else None
-            rows = store.entries_of_record(session, record_id, of_professional=own, after=after, limit=most + 1)
+            without = rules.left_out(view, may_see_withheld=scope.may_see_withheld)
+            rows = store.entries_of_record(
+                session, record_id, of_professional=own, after=after, limit=most + 1, without=without
+            )
             page = rows[:most]
             ground, rule = _ground(scope)
             emit(session, _reading(caller, record_id, ground=ground, rule=rule, count=len(page)))
             more = len(rows) > most
             return {
-                "entries": [store.on_wire(row) for row in page],
+                "entries": [store.on_wire(row, counts=own is not None or row.professional_id is None) for row in page],
                 "next_cursor": rules.cursor_after(page[-1].at, page[-1].trace_id) if more else None,
             }
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def _ground(scope: AccessScope) -> tuple[str, str]:

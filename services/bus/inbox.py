@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from eventlet.event import Event as Signal
 from nameko.exceptions import ContainerBeingKilled
 from nameko.extensions import Entrypoint, ProviderCollector, SharedExtension
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -189,13 +190,13 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         entrypoint = self._handlers.get((row.source, row.type))
         if entrypoint is None or not entrypoint.together:
             return ()
-        asked = {"at": now(), "id": row.event_id, "source": row.source, "type": row.type}
+        asked = {"at": now(), "id": row.event_id, "sources": list(entrypoint.sources), "type": row.type}
         return session.execute(_LIKE_IT, asked).all()
 
     def _worked(self, session: Session, rows: Sequence[Any]) -> bool:
-        """Works several events; undone and False when one fails."""
+        """Works several events at once; undone and False when that fails."""
         point = Savepoint(session)
-        if any(self._handle(session, row) is not None for row in rows):
+        if self._handle(session, rows) is not None:
             point.undo()
             return False
         point.keep()
@@ -204,7 +205,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
 
     def _work_one(self, session: Session, row: Any) -> None:
         point = Savepoint(session)
-        failure = self._handle(session, row)
+        failure = self._handle(session, [row])
         if failure is None:
             point.keep()
             session.execute(_DONE, {"ids": [row.event_id]})
@@ -212,18 +213,21 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
             point.undo()
             self._put_off(session, row, failure)
 
-    def _handle(self, session: Session, row: Any) -> BaseException | None:
+    def _handle(self, session: Session, rows: Sequence[Any]) -> BaseException | None:
         """Runs the handler and gives its error, if any. Raises it when it took the transaction's connection along:
         then nothing can be noted any more, and the row is due as it was."""
         connection = session.connection()
-        failure = self._run(session, row)
+        failure = self._run(session, rows)
         if failure is not None and connection.invalidated:
             raise failure
         return failure
 
-    def _run(self, session: Session, row: Any) -> BaseException | None:
+    def _run(self, session: Session, rows: Sequence[Any]) -> BaseException | None:
         """The handler in a worker of the container; its error, if any: an event nobody handles or can read, and what
-        the database says to rows that the handler left to be written."""
+        the database says to rows that the handler left to be written.
+
+        rows: one, or several that the handler takes together.
+        """
         finished = Signal()
 
         def finish(_worker: Any, _result: Any, exc_info: Any) -> tuple[None, None]:
@@ -231,10 +235,11 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
             return None, None
 
         try:
-            entrypoint = self._handlers[(row.source, row.type)]
-            event = entrypoint.event(json.loads(row.envelope))
-            session.info["context"] = event.context
-            self.container.spawn_worker(entrypoint, (session, event), {}, handle_result=finish)
+            entrypoint = self._handlers[(rows[0].source, rows[0].type)]
+            events = [entrypoint.event(json.loads(row.envelope)) for row in rows]
+            session.info["context"] = events[0].context if len(events) == 1 else None
+            given = events if entrypoint.together else events[0]
+            self.container.spawn_worker(entrypoint, (session, given), {}, handle_result=finish)
             error: BaseException | None = finished.wait()
             if error is None:
                 session.flush()
@@ -291,8 +296,8 @@ _DUE = (
 )  # fmt: skip
 _NEXT = _DUE.limit(1)
 _LIKE_IT = (
-    _DUE.where(inbox.c.source == sa.bindparam("source"), inbox.c.type == sa.bindparam("type"),
-               inbox.c.event_id != sa.bindparam("id"))
+    _DUE.where(inbox.c.source == sa.any_(sa.bindparam("sources", type_=ARRAY(sa.Text))),
+               inbox.c.type == sa.bindparam("type"), inbox.c.event_id != sa.bindparam("id"))
     .limit(TOGETHER - 1)
 )  # fmt: skip
 _DONE = (
@@ -303,8 +308,8 @@ _DONE = (
 class EventHandler(Entrypoint):  # type: ignore[misc]
     """A method that works one kind of event; sources: the services that emit it.
 
-    together: many such events may share one transaction. For handlers alone that do nothing but write to their own
-    database: what one does outside would be done again when another fails.
+    together: the method takes a list of such events, worked in one transaction. For handlers alone that do nothing but
+    write to their own database: what one does outside would be done again when another fails.
     urgent: somebody waits for what this does, so it goes before all that nobody waits for, however much there is.
     """
 

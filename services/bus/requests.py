@@ -204,7 +204,7 @@ class RemoteService:
         self._client = client
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        def call(who: Any, **kwargs: Any) -> Any:
+        def call(who: Any, /, **kwargs: Any) -> Any:
             # The key belongs to the caller's own command, not to what we ask on the way.
             return self._client.call(self._service, method, replace(who.context, idempotency_key=None), **kwargs)
 

@@ -1,6 +1,6 @@
 """What directory tells the house: who was registered, what a professional now is, and what its calls refuse."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, TypedDict
 
 from services.directory.contract_care import ESTABLISHMENT_CHANGES as ESTABLISHMENT_CHANGES
@@ -60,6 +60,7 @@ from services.directory.contract_sheets import FurtherAddress as FurtherAddress
 from services.directory.contract_sheets import Identification as Identification
 from services.directory.contract_sheets import Identifier as Identifier
 from services.directory.contract_sheets import IdentifierTaken as IdentifierTaken
+from services.directory.contract_sheets import Majority as Majority
 from services.directory.contract_sheets import Sheet as Sheet
 from services.directory.contract_sheets import SheetChange as SheetChange
 from services.directory.contract_sheets import SheetChanges as SheetChanges
@@ -113,7 +114,11 @@ class PatientRegistered:
 
 @dataclass(frozen=True)
 class ProfessionalUpdated:
-    """What a professional now is; the highest `version` is the truth, whatever order the events arrive in."""
+    """What a professional now is; the highest `version` is the truth, whatever order the events arrive in.
+
+    emergency_establishment_ids: of establishment_ids, where they are attached to the emergency service. at: RFC 3339,
+    since when they are that; null in what was told before it was said.
+    """
 
     type: ClassVar[str] = "professional_updated.v1"
     subject: ClassVar[str | None] = "professional_id"
@@ -123,6 +128,8 @@ class ProfessionalUpdated:
     licence: str
     establishment_ids: list[str]
     version: int
+    emergency_establishment_ids: list[str] = field(default_factory=list)
+    at: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ cursor=None)` -> a page of `FoundProfessional`, `read_professional(professional_
 `read_establishment(establishment_id)` -> `EstablishmentRead`.
 
 Agents: `register_professional`, `change_professional(professional_id, changes, version=None)`,
-`set_licence(professional_id, licence, since=None, until=None)`, `start_work` and `end_work(professional_id,
-establishment_id)`, `register_establishment`, `change_establishment(establishment_id, changes)`,
-`close_establishment(establishment_id)`.
+`set_licence(professional_id, licence, since=None, until=None)`, `start_work(professional_id, establishment_id,
+emergency=None)`, `end_work(professional_id, establishment_id)`, `register_establishment`,
+`change_establishment(establishment_id, changes)`, `close_establishment(establishment_id)`.
 """
 
 from typing import ClassVar, TypedDict
@@ -66,10 +66,11 @@ class ProfessionalsFound(TypedDict):
 
 
 class DatedWorkplace(NamedEstablishment):
-    """A workplace with its time; `until` is null while it goes on."""
+    """A workplace with its time; `until` is null while it goes on. emergency: attached to the emergency service."""
 
     since: str
     until: str | None
+    emergency: bool
 
 
 class NotedLicence(TypedDict):

@@ -132,3 +132,10 @@ class SheetChanges(TypedDict):
 
     changes: list[SheetChange]
     next_cursor: str | None
+
+
+class Majority(TypedDict):
+    """Whether somebody is a minor, and when they come of age: null to whoever is told yes or no alone."""
+
+    minor: bool
+    majority_at: str | None

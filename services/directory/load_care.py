@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy.orm import Session
 
 from services.bus import emit_all
-from services.db import new_id
+from services.db import new_id, rfc3339
 from services.directory import store_establishments, store_professionals
 from services.directory import store_load_care as store
 from services.directory.contract import ProfessionalUpdated
@@ -50,7 +50,8 @@ def load_professionals(session: Session, lines: Sequence[Good], software: str, a
         else:
             step.unchanged += 1
     store.add_professionals(session, new, software, at)
-    emit_all(session, [*map(_told, new), *(store_professionals.updates(session, changed) if changed else ())])
+    updated = store_professionals.updates(session, changed) if changed else []
+    emit_all(session, [*(_told(one, at) for one in new), *updated])
     step.added, step.changed = len(new), len(changed)
     return step
 
@@ -95,8 +96,8 @@ def _with_what_stays(new: ProfessionalSheet, old: ProfessionalSheet, unsaid: str
     return replace(new, **kept) if kept else new
 
 
-def _told(one: New) -> ProfessionalUpdated:
+def _told(one: New, at: datetime) -> ProfessionalUpdated:
     return ProfessionalUpdated(
         professional_id=one.professional_id, profession=one.sheet.profession, licence="valid",
-        establishment_ids=list(one.sheet.establishment_ids), version=1,
+        establishment_ids=list(one.sheet.establishment_ids), version=1, at=rfc3339(at),
     )  # fmt: skip

@@ -279,7 +279,10 @@ class Licence(Model):
 
 
 class Workplace(Model):
-    """Where a professional works or worked; `until` is null while they still do."""
+    """Where a professional works or worked; `until` is null while they still do.
+
+    emergency: attached to the emergency service there; whose attachment changes ends here and begins anew.
+    """
 
     __tablename__ = "workplaces"
     __table_args__ = (
@@ -301,6 +304,7 @@ class Workplace(Model):
     )
     since: Mapped[dt.datetime] = mapped_column(Moment, primary_key=True)
     until: Mapped[dt.datetime | None] = mapped_column(Moment)
+    emergency: Mapped[bool] = mapped_column(sa.Boolean, server_default=sa.false())
 
 
 class Matricule(Model):

@@ -170,6 +170,13 @@ def require_room_for(establishment_id: str, running: Sequence[str]) -> None:
         raise InvalidInput(errors=[fault("establishment_id", "too_many")])
 
 
+def require_flag(value: object, field: str) -> bool:
+    """A yes or no. Refuses: InvalidInput."""
+    if not isinstance(value, bool):
+        raise InvalidInput(errors=[fault(field, "boolean")])
+    return value
+
+
 # --- licences over time -----------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from services.directory import contract
 from services.directory.duplicates import Duplicates
 from services.directory.establishments import Establishments
 from services.directory.licences import AT_ONCE, Licences
+from services.directory.majority import Majority
 from services.directory.merging import Merging
 from services.directory.names import Names
 from services.directory.openings import Openings
@@ -27,7 +28,7 @@ CHANGE_LICENCES_EVERY = 5  # seconds: what is to end within a minute is told wit
 
 class Directory(
     Patients, Sheets, Openings, Merging, Searching, Duplicates, Professionals, Licences, Workplaces, Establishments,
-    Names,
+    Names, Majority,
 ):  # fmt: skip
     """The nameko service; shapes and refusals are in contract.py."""
 

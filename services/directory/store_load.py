@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from services.db import Sessions, new_id
+from services.db import Sessions, begun, new_id
 from services.directory.models_desk import Load
 
 AT_ONCE = 1 << 20
@@ -147,4 +147,4 @@ def copied(session: Session, query: str, *given: Any) -> Iterator[str]:
 
 def wire(session: Session) -> Any:
     """Returns the driver's own connection of a transaction."""
-    return session.connection().connection.driver_connection
+    return begun(session).connection.driver_connection

@@ -62,6 +62,14 @@ def sheet_of_patient(session: Session, patient_id: str | None) -> PersonSheet | 
     }  # fmt: skip
 
 
+def birth_dates(session: Session, patient_ids: Sequence[str]) -> dict[str, str]:
+    """Returns the birth date of each of these patients that exists; of a merged one the survivor's."""
+    speaks = living_of(session, patient_ids)
+    born = sa.select(Patient.patient_id, Patient.birth_date).where(Patient.patient_id.in_(set(speaks.values())))
+    dates = {row.patient_id: row.birth_date.isoformat() for row in session.execute(born)} if speaks else {}
+    return {asked: dates[speaker] for asked, speaker in speaks.items()}
+
+
 def patient_names(session: Session, patient_ids: Sequence[str]) -> dict[str, str]:
     """Returns the name to show of each patient that exists: the one they go by, and of a merged one the survivor's."""
     if not patient_ids:

@@ -160,7 +160,7 @@ _ONE = """
 _HISTORY = """json_build_object(
         'address', case when p.address_line is not null then json_build_object('line', p.address_line,
             'postal_code', p.postal_code, 'locality', p.locality, 'country', p.country) end,
-        'workplaces', coalesce((select json_agg({place}, 'since', {began}, 'until', {ended})
+        'workplaces', coalesce((select json_agg({place}, 'since', {began}, 'until', {ended}, 'emergency', w.emergency)
                 order by w.since, e.establishment_id)
             from workplaces w join establishments e using (establishment_id)
             where w.professional_id = p.professional_id), '[]'),

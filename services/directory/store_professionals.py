@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.orm import Session
 
+from services.db import rfc3339
 from services.directory import store_workplaces
 from services.directory.contract import (
     CapacityFacts,
@@ -131,17 +132,17 @@ def updates(session: Session, professional_ids: Sequence[str]) -> list[Professio
     places = (
         sa.select(sa.func.coalesce(_in_order(Workplace.establishment_id), sa.cast(sa.literal("{}"), ARRAY(Id))))
         .where(Workplace.professional_id == Professional.professional_id, Workplace.until.is_(None))
-        .scalar_subquery()
-    )
+    )  # fmt: skip
     rows = session.execute(
         sa.select(
             Professional.professional_id, Professional.profession, Professional.licence, Professional.version,
-            places.label("establishment_ids"),
+            Professional.updated_at.label("at"), places.scalar_subquery().label("establishment_ids"),
+            places.where(Workplace.emergency).scalar_subquery().label("emergency_establishment_ids"),
         )
         .where(Professional.professional_id.in_(professional_ids))
         .order_by(Professional.professional_id)
     )  # fmt: skip
-    return [ProfessionalUpdated(**row) for row in rows.mappings()]
+    return [ProfessionalUpdated(**{**row, "at": rfc3339(row["at"])}) for row in rows.mappings()]
 
 
 def _in_order(column: Any) -> Any:

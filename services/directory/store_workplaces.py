@@ -20,6 +20,15 @@ def running(session: Session, professional_id: str) -> list[str]:
     )
 
 
+def attached(session: Session, professional_id: str, establishment_id: str) -> bool | None:
+    """Returns whether a professional is attached to the emergency service there; None where they do not work."""
+    return session.scalar(
+        sa.select(Workplace.emergency)
+        .where(Workplace.professional_id == professional_id, Workplace.establishment_id == establishment_id,
+               Workplace.until.is_(None))
+    )  # fmt: skip
+
+
 def establishments_of(session: Session, professional_id: str) -> Sequence[Establishment]:
     """Returns the establishments where a professional works now, by name."""
     return session.scalars(
@@ -30,10 +39,15 @@ def establishments_of(session: Session, professional_id: str) -> Sequence[Establ
     ).all()
 
 
-def start(session: Session, professional_id: str, establishment_ids: Iterable[str], at: datetime) -> None:
-    """Notes that a held professional begins to work at these establishments, where they do not work yet."""
+def start(
+    session: Session, professional_id: str, establishment_ids: Iterable[str], at: datetime, *, emergency: bool = False
+) -> None:
+    """Notes that a held professional begins to work at these establishments, where they do not work yet.
+
+    emergency: attached to the emergency service there.
+    """
     rows = [
-        {"professional_id": professional_id, "establishment_id": each, "since": at}
+        {"professional_id": professional_id, "establishment_id": each, "since": at, "emergency": emergency}
         for each in sorted(establishment_ids)
     ]
     if rows:

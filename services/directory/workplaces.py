@@ -1,5 +1,7 @@
 """Workplaces: where a professional begins and ends to work, one establishment at a time."""
 
+from typing import Any
+
 from sqlalchemy.orm import Session
 
 from services.bus import emit, rpc
@@ -23,15 +25,18 @@ class Workplaces(Desk):
 
     @rpc
     def start_work(
-        self, caller: Caller, *, professional_id: str, establishment_id: str
-    ) -> dict[str, str] | Refusal:  # fmt: skip
+        self, caller: Caller, *, professional_id: str, establishment_id: str, emergency: bool | None = None
+    ) -> dict[str, Any] | Refusal:  # fmt: skip
         """Notes that a professional works at an establishment from now on; who works there already goes on.
 
+        emergency: attached to the emergency service there; None leaves what was noted, of who is new: not attached.
         A change is a new version, told by event. A token names the new workplace from the next log-in on.
         Refuses: NotAllowed (no agent), EstablishmentNotFound, EstablishmentClosed, PersonNotFound, InvalidInput (more
-        workplaces than anybody has). [domain, Directories]
+        workplaces than anybody has). [domain, Directories; Emergency access]
         """
-        given = {"professional_id": professional_id, "establishment_id": establishment_id}
+        given: dict[str, Any] = {"professional_id": professional_id, "establishment_id": establishment_id}
+        if emergency is not None:
+            given["emergency"] = rules_professionals.require_flag(emergency, "emergency")
         with self.db.transaction(caller) as session:
             if not rules.may_register(caller.capacity):
                 return self._refused(session, caller, "professional.changed", NotAllowed())
@@ -49,10 +54,11 @@ class Workplaces(Desk):
             professional = store_professionals.lock_professional(session, asked)
             if professional is None or asked is None:
                 return self._refused(session, caller, "professional.changed", contract.PersonNotFound(), asked)
-            places = store_workplaces.running(session, asked)
-            rules_professionals.require_room_for(there, places)
-            if there not in places:
-                self._work(session, professional, begins=there)
+            rules_professionals.require_room_for(there, store_workplaces.running(session, asked))
+            before = store_workplaces.attached(session, asked, there)
+            attached = bool(before) if emergency is None else emergency
+            if attached is not before:
+                self._work(session, professional, begins=there, ends=there, emergency=attached)
             self._traced(session, caller, "professional.changed", asked, purpose="workplace_begun")
             return dict(remember(session, caller, "start_work", given, given | {"professional_id": asked}))
 
@@ -78,12 +84,18 @@ class Workplaces(Desk):
             return {}
 
     def _work(
-        self, session: Session, professional: Professional, *, begins: str | None = None, ends: str | None = None
+        self,
+        session: Session,
+        professional: Professional,
+        *,
+        begins: str | None = None,
+        ends: str | None = None,
+        emergency: bool = False,
     ) -> None:
         at = store_professionals.moment_after(professional, now())
         store_professionals.new_version(professional, at)
         whose = professional.professional_id
-        store_workplaces.start(session, whose, [begins] if begins else [], at)
         store_workplaces.end(session, whose, [ends] if ends else [], at)
+        store_workplaces.start(session, whose, [begins] if begins else [], at, emergency=emergency)
         for update in store_professionals.updates(session, [whose]):
             emit(session, update)

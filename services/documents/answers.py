@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from services.audit.contract import traced
 from services.bus import emit
-from services.db import now, rfc3339
-from services.documents import contract, rules, store
+from services.db import new_id, now, rfc3339
+from services.documents import rules, store
 from services.documents.contract import (
     CommittedDeposit,
+    DepositableType,
     DocumentDeposited,
     DocumentNotFound,
+    DocumentPage,
     Item,
     TypeNotDepositable,
     UploadNotFound,
     Version,
 )
 from services.dossier.contract import AccessScope, RecordClosed, RecordNotFound
-from services.refusals import InvalidInput, KeyReused, Refusal
+from services.refusals import InvalidInput, KeyReused, NotAllowed, Refusal
 from services.tokens import Caller
+
+_Look = Callable[[Session, rules.Scope, str, str], store.Row | None]
 
 # --- traces -----------------------------------------------------------------------------------------------------------
 
 
 def allow(
     session: Session, caller: Caller, action: str, grant: rules.Grant | None, *, record_id: str | None,
-    object_id: str | None = None, count: int | None = None,
+    object_id: str | None = None, object_type: str = "document", count: int | None = None, at: datetime | None = None,
 ) -> None:  # fmt: skip
     """Writes the trace of something allowed, with the ground and the rule that allowed it."""
     assert grant is not None, "the query let through what the rule forbids"
     emit(session, traced(
-        caller, action, at=now(), record_id=record_id, object_id=object_id, object_type=object_id and "document",
+        caller, action, at=at or now(), record_id=record_id, object_id=object_id, object_type=object_id and object_type,
         ground=grant.ground, rule=grant.rule, count=count,
     ))  # fmt: skip
 
@@ -55,6 +61,27 @@ def refuse_document(
 ) -> Refusal:
     """The one answer for unknown, hidden and foreign; the trace names the record where there is one, for its holder."""
     return refuse(session, caller, action, DocumentNotFound(), record_id=record_id, object_id=document_id)
+
+
+def held(
+    session: Session, caller: Caller, action: str, scope: AccessScope, record_id: str | None, document_id: str | None,
+    may: Callable[[rules.Scope, rules.Facts], rules.Grant | None], *, look: _Look = store.lock_document,
+    at: datetime | None = None,
+) -> store.Row | Refusal:  # fmt: skip
+    """A document that this caller may change, held until the commit, with the trace of it; else the traced refusal.
+
+    may: the rule that lets them. look: `store.seen_document` where nothing changes. at: of the trace, None for now.
+
+    Refuses: DocumentNotFound where it is not visible, NotAllowed where the rule says no.
+    """
+    row = look(session, scope, record_id or new_id(), document_id or new_id())
+    if row is None:
+        return refuse_document(session, caller, action, record_id, document_id)
+    grant = may(scope, facts_of(row))
+    if grant is None:
+        return refuse(session, caller, action, NotAllowed(), record_id=record_id, object_id=document_id)
+    allow(session, caller, action, grant, record_id=record_id, object_id=document_id, at=at)
+    return row
 
 
 def refuse_upload(session: Session, caller: Caller, upload_id: str) -> Refusal:
@@ -88,6 +115,17 @@ def require(**fields: bool) -> None:
         raise InvalidInput(errors=wrong)
 
 
+def require_risk(accepted: object, version: object, wordings: Collection[str]) -> None:
+    """Refuses where the risks were not accepted, or in no wording there is: InvalidInput [seed 002]."""
+    errors = []
+    if accepted is not True:
+        errors.append({"pointer": "/risk_accepted", "message": "must_be_accepted"})
+    if not isinstance(version, str) or version not in wordings:
+        errors.append({"pointer": "/risk_version", "message": "unknown"})
+    if errors:
+        raise InvalidInput(errors=errors)
+
+
 def repeated(session: Session, caller: Caller, upload: store.Row, sha256: str) -> CommittedDeposit | Refusal:
     """What the first commit of this upload answered, without another trace; KeyReused when these are other bytes."""
     if bytes(upload.sha256).hex() != sha256:
@@ -116,14 +154,17 @@ def new_document(
         "title": upload.title, "act_date": upload.act_date, "language": upload.language,
         "author_kind": "holder" if scope.holder_side else "professional",
         "author_id": None if scope.holder_side else scope.author_id,
-        "level": contract.LEVEL_AT_DEPOSIT,
+        "level": scope.level_at_deposit(kind.folder),
         "current_version_id": version["version_id"], "deposited_at": version["created_at"],
     }  # fmt: skip
 
 
 def facts_of(row: store.Row) -> rules.Facts:
     """What the rules need of a row."""
-    return rules.Facts(row.category, row.folder, row.level, row.author_id, row.patient_blocked_at is not None)
+    return rules.Facts(
+        row.category, row.folder, row.level, row.author_id, row.patient_blocked_at is not None, row.type,
+        row.withheld_at is not None, row.restricted,
+    )  # fmt: skip
 
 
 def item(row: store.Row) -> Item:
@@ -134,6 +175,24 @@ def item(row: store.Row) -> Item:
         "act_date": None if row.act_date is None else row.act_date.isoformat(), "language": row.language,
         "author_id": row.author_id, "holder_authored": row.author_kind == "holder", "level": row.level,
         "media_type": row.media_type, "size": row.size, "deposited_at": rfc3339(row.deposited_at),
+    }  # fmt: skip
+
+
+def page(rows: Sequence[store.Row], limit: int) -> DocumentPage:
+    """The rows of a page, of which there is one more when another page follows."""
+    shown = rows[:limit]
+    last = rules.Position(shown[-1].deposited_at, shown[-1].document_id) if len(rows) > limit else None
+    return {
+        "documents": [item(row) for row in shown],
+        "next_cursor": None if last is None else rules.to_cursor(last),
+    }
+
+
+def depositable(kind: rules.DocumentType) -> DepositableType:
+    """A type as who may deposit it sees it."""
+    return {
+        "slug": kind.slug, "label": kind.label_fr, "folder": kind.folder, "category": kind.category,
+        "media_types": list(rules.media_types_of(kind)),
     }  # fmt: skip
 
 

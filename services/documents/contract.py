@@ -6,6 +6,20 @@ The only file of this service that others import.
 from dataclasses import dataclass
 from typing import ClassVar, Final, NotRequired, TypedDict
 
+from services.documents.contract_hidden import BlockReminderDue as BlockReminderDue
+from services.documents.contract_hidden import DepositableType as DepositableType
+from services.documents.contract_hidden import DepositableTypes as DepositableTypes
+from services.documents.contract_hidden import DocumentBlocked as DocumentBlocked
+from services.documents.contract_hidden import DocumentReleased as DocumentReleased
+from services.documents.contract_hidden import DocumentRestricted as DocumentRestricted
+from services.documents.contract_hidden import DocumentWithheld as DocumentWithheld
+from services.documents.contract_hidden import Explained as Explained
+from services.documents.contract_hidden import PatientBlock as PatientBlock
+from services.documents.contract_hidden import PatientBlockRead as PatientBlockRead
+from services.documents.contract_hidden import Readers as Readers
+from services.documents.contract_hidden import RestrictionList as RestrictionList
+from services.documents.contract_hidden import RestrictionOf as RestrictionOf
+from services.documents.contract_hidden import Withholding as Withholding
 from services.refusals import Refusal
 
 NAME: Final = "documents"
@@ -23,8 +37,6 @@ SUBSCRIPTIONS: dict[tuple[str, str], str] = {
 
 LEVELS: tuple[str, ...] = ("standard", "confidential", "private")
 """How confidential a document is, from open to closed [RGD 6(3), seed 002]."""
-
-LEVEL_AT_DEPOSIT: Final = "standard"
 
 PDF: Final = "application/pdf"
 PNG: Final = "image/png"
@@ -91,7 +103,10 @@ class ConfidentialityChanged:
     changed_at: str
 
 
-EVENTS: tuple[type, ...] = (DocumentDeposited, ConfidentialityChanged)
+EVENTS: tuple[type, ...] = (
+    DocumentDeposited, ConfidentialityChanged, DocumentRestricted, DocumentBlocked, DocumentReleased, DocumentWithheld,
+    BlockReminderDue,
+)  # fmt: skip
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
 

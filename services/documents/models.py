@@ -55,6 +55,8 @@ documents = sa.Table(
     sa.Column("level", sa.Text, nullable=False),
     # set while a professional hides the document from the holder side [L14 16(5)]
     sa.Column("patient_blocked_at", _Moment),
+    # set while an autonomous minor's document is hidden from the legal representatives [L14 13]
+    sa.Column("withheld_at", _Moment),
     sa.Column("current_version_id", _Id, nullable=False),
     sa.Column("deposited_at", _Moment, nullable=False),
     # no foreign key: an upload's row is swept after a day, that it became this document stays true
@@ -104,6 +106,51 @@ levels = sa.Table(
     sa.CheckConstraint("valid_to >= valid_from", name="period"),
     sa.Index("ix_levels_document_id", "document_id", "valid_from"),
     sa.Index("uq_levels_current", "document_id", unique=True, postgresql_where=sa.text("valid_to is null")),
+)  # fmt: skip
+
+restrictions = sa.Table(
+    "restrictions", metadata,
+    # a document hidden from one professional, by the holder side [RGD 6(3)]; it begins, it ends, and the row stays
+    sa.Column("restriction_id", _Id, primary_key=True),
+    sa.Column("document_id", _Id, sa.ForeignKey("documents.document_id"), nullable=False),
+    sa.Column("professional_id", _Id, nullable=False),
+    sa.Column("since", _Moment, nullable=False),
+    sa.Column("until", _Moment),
+    sa.Column("account_id", _Id, nullable=False),
+    sa.Column("risk_version", sa.Text, nullable=False),
+    sa.Index("uq_restrictions_current", "document_id", "professional_id", unique=True,
+             postgresql_where=sa.text("until is null")),
+)  # fmt: skip
+
+patient_blocks = sa.Table(
+    "patient_blocks", metadata,
+    # each time a professional hid a document from the holder side until it would be explained in person [L14 16(5)]
+    sa.Column("block_id", _Id, primary_key=True),
+    sa.Column("document_id", _Id, sa.ForeignKey("documents.document_id"), nullable=False),
+    sa.Column("professional_id", _Id, nullable=False),
+    sa.Column("account_id", _Id, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("since", _Moment, nullable=False),
+    sa.Column("until", _Moment),
+    sa.Column("released_by", _Id),
+    sa.Column("released_how", sa.Text),
+    sa.Column("reminded_at", _Moment),
+    sa.Column("escalated_at", _Moment),
+    sa.CheckConstraint("released_how in ('explained', 'automatic')", name="released_how"),
+    sa.CheckConstraint("(until is null) = (released_how is null)", name="released"),
+    sa.Index("uq_patient_blocks_current", "document_id", unique=True, postgresql_where=sa.text("until is null")),
+    sa.Index("ix_patient_blocks_since", "since", postgresql_where=sa.text("until is null")),
+)  # fmt: skip
+
+withholdings = sa.Table(
+    "withholdings", metadata,
+    # each time an autonomous minor's document was hidden from the legal representatives [L14 13]
+    sa.Column("withholding_id", _Id, primary_key=True),
+    sa.Column("document_id", _Id, sa.ForeignKey("documents.document_id"), nullable=False),
+    sa.Column("account_id", _Id, nullable=False),
+    sa.Column("since", _Moment, nullable=False),
+    sa.Column("until", _Moment),
+    sa.Index("uq_withholdings_current", "document_id", unique=True, postgresql_where=sa.text("until is null")),
 )  # fmt: skip
 
 uploads = sa.Table(

@@ -69,6 +69,10 @@ class ClauseOfScope(Protocol):
     def folders(self) -> Collection[str] | None: ...
     @property
     def levels(self) -> Collection[str]: ...
+    @property
+    def unread(self) -> Collection[str]: ...
+    def reads(self, category: str, level: str, type: str | None = None, folder: str | None = None) -> bool: ...
+    def deposits(self, category: str, type: str, folder: str) -> bool: ...
 
 
 class Scope(Protocol):
@@ -79,7 +83,13 @@ class Scope(Protocol):
     @property
     def may_see_blocked(self) -> bool: ...
     @property
+    def may_see_withheld(self) -> bool: ...
+    @property
+    def reader_id(self) -> str | None: ...
+    @property
     def author_id(self) -> str | None: ...
+    @property
+    def autonomous_minor(self) -> bool: ...
     @property
     def clauses(self) -> Sequence[ClauseOfScope]: ...
 
@@ -97,13 +107,16 @@ class DocumentType:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a decision needs to know of a document."""
+    """What a decision about one reader needs to know of a document. restricted: against this reader."""
 
     category: str
     folder: str
     level: str
     author_id: str | None
     patient_blocked: bool = False
+    type: str = ""
+    withheld: bool = False
+    restricted: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,9 +148,9 @@ def may_read(scope: Scope, facts: Facts) -> Grant | None:
 
     An author reads their own document whatever its level, and a patient block never hides it from them [L14 18(2)].
     """
-    if not facts.patient_blocked or scope.may_see_blocked:
+    if not _hidden(scope, facts):
         for clause in scope.clauses:
-            if _reaches(clause, facts) and facts.category in clause.read:
+            if _reads(clause, facts):
                 return Grant(clause.ground, clause.rule)
     if scope.author_id is not None and scope.author_id == facts.author_id:
         return AUTHOR
@@ -147,7 +160,7 @@ def may_read(scope: Scope, facts: Facts) -> Grant | None:
 def may_deposit(scope: Scope, kind: DocumentType) -> Grant | None:
     """What lets this caller deposit a document of this type, or None [RGD Annex 1; domain, Who may see what]."""
     for clause in scope.clauses:
-        if kind.category in clause.deposit and (clause.folders is None or kind.folder in clause.folders):
+        if clause.deposits(kind.category, kind.slug, kind.folder):
             return Grant(clause.ground, clause.rule)
     return None
 
@@ -163,10 +176,10 @@ def may_change_level(scope: Scope, facts: Facts) -> Grant | None:
         return None
     if scope.holder_side:
         return grant
-    if facts.patient_blocked and not scope.may_see_blocked:
+    if _hidden(scope, facts):
         return None
     for clause in scope.clauses:
-        if _reaches(clause, facts) and facts.category in clause.read and facts.category in clause.deposit:
+        if _reads(clause, facts) and clause.deposits(facts.category, facts.type, facts.folder):
             return Grant(clause.ground, clause.rule)
     return None
 
@@ -187,8 +200,16 @@ def ground_of_list(scope: Scope) -> Grant:
     return AUTHOR
 
 
-def _reaches(clause: ClauseOfScope, facts: Facts) -> bool:
-    return facts.level in clause.levels and (clause.folders is None or facts.folder in clause.folders)
+def _reads(clause: ClauseOfScope, facts: Facts) -> bool:
+    return clause.reads(facts.category, facts.level, facts.type, facts.folder)
+
+
+def _hidden(scope: Scope, facts: Facts) -> bool:
+    return (
+        (facts.patient_blocked and not scope.may_see_blocked)
+        or (facts.withheld and not scope.may_see_withheld)
+        or facts.restricted
+    )
 
 
 # --- a deposit --------------------------------------------------------------------------------------------------------

@@ -21,10 +21,9 @@ from sqlalchemy.orm import Session
 from services.bus import Remote, emit, rpc
 from services.db import new_id, now, once, remember, rfc3339
 from services.documents import answers, contract, rules, store
+from services.documents.confidentiality import Confidentiality
 from services.documents.contract import (
-    ChangedConfidentiality,
     CommittedDeposit,
-    ConfidentialityChanged,
     Document,
     DocumentPage,
     OpenedContent,
@@ -35,16 +34,21 @@ from services.documents.contract import (
 )
 from services.documents.document_types import document_types
 from services.documents.moving import Moving
+from services.documents.patient_blocks import PatientBlocks
 from services.documents.ports.blobs import Blobs, Stored
 from services.documents.ports.keys import Keys
+from services.documents.restrictions import Restrictions
+from services.documents.views import Views
+from services.documents.withholding import Withholdings
 from services.dossier.contract import AccessScope, RecordNotFound
-from services.refusals import InvalidInput, NotAllowed, Refusal, Unavailable
+from services.refusals import InvalidInput, Refusal, Unavailable
 from services.sealing import sealed_size
 from services.settings import load
 from services.tokens import Caller
 
 SWEEP_EVERY = 600  # seconds
 SWEEP_BATCH = 200
+BLOCKS_EVERY = 60  # seconds
 BUCKET_RETRY = 1  # seconds
 
 log = logging.getLogger(__name__)
@@ -81,8 +85,8 @@ class KeyRing(DependencyProvider):  # type: ignore[misc]
         return self.keys
 
 
-class Documents(Moving):
-    """Deposit, list, read, open, change of level."""
+class Documents(Moving, Confidentiality, Restrictions, PatientBlocks, Withholdings, Views):
+    """Deposit, list, read, open; how confidential a document is, whom it is hidden from, and who sees it."""
 
     name = contract.NAME
     dossier = Remote("dossier")
@@ -238,15 +242,10 @@ class Documents(Moving):
             nothing = not rows and not scope.clauses
             if asked is None or (nothing and not (after and store.sees_anything(session, scope, asked))):
                 return answers.refuse(session, caller, "document.searched", answers.no_ground(scope), record_id=asked)
-            shown = rows[:limit]
             grant = rules.ground_of_list(scope)
-            answers.allow(session, caller, "document.searched", grant, record_id=asked, count=len(shown))
-            more = len(rows) > limit
-            last = rules.Position(shown[-1].deposited_at, shown[-1].document_id) if more else None
-            return {
-                "documents": [answers.item(row) for row in shown],
-                "next_cursor": None if last is None else rules.to_cursor(last),
-            }
+            count = min(len(rows), limit)
+            answers.allow(session, caller, "document.searched", grant, record_id=asked, count=count)
+            return answers.page(rows, limit)
 
     @rpc(scope="system/DocumentReference.rs")
     def read_document(self, caller: Caller, *, document_id: str) -> Document | Refusal:
@@ -310,42 +309,6 @@ class Documents(Moving):
                 "sha256": bytes(row.sha256).hex(),
             }
 
-    # --- levels -------------------------------------------------------------------------------------------------------
-
-    @rpc
-    def change_confidentiality(
-        self, caller: Caller, *, document_id: str, level: str, risk_accepted: bool
-    ) -> ChangedConfidentiality | Refusal:
-        """Gives a document another level from this moment on; every level it had stays in its history.
-
-        risk_accepted: that "I understand and accept the risks" was accepted, kept with the change. Setting the level
-        a document already has changes nothing and is traced all the same.
-
-        Refuses: DocumentNotFound, the same for unknown, hidden and foreign; NotAllowed to a reader who may not
-        deposit the category on a ground that reaches the document; InvalidInput (level, risk_accepted)
-        [RGD 6(3), seed 002].
-        """
-        answers.require(level=rules.is_level(level), risk_accepted=risk_accepted is True)
-        asked, record_id = self._find(document_id)
-        scope = self._scope(caller, record_id)
-        action = "document.level_changed"
-        with self.db.transaction(caller) as session:
-            row = store.lock_document(session, scope, record_id or new_id(), asked or new_id())
-            if row is None or record_id is None:
-                return answers.refuse_document(session, caller, action, record_id, asked)
-            grant = rules.may_change_level(scope, answers.facts_of(row))
-            if grant is None:
-                return answers.refuse(session, caller, action, NotAllowed(), record_id=record_id, object_id=asked)
-            answers.allow(session, caller, action, grant, record_id=record_id, object_id=asked)
-            if row.level != level:
-                at = now()
-                store.set_level(session, row.document_id, level, level_id=new_id(), account_id=caller.account_id, at=at)
-                emit(session, ConfidentialityChanged(
-                    record_id=record_id, document_id=row.document_id, level=level, previous=row.level,
-                    changed_at=rfc3339(at),
-                ))  # fmt: skip
-            return {"document_id": row.document_id, "level": level}
-
     # --- sweeping -----------------------------------------------------------------------------------------------------
 
     @timer(interval=SWEEP_EVERY)
@@ -366,17 +329,12 @@ class Documents(Moving):
             store.forget_uploads(session, at - rules.UPLOAD_LIFETIME)
             store.forget_opens(session, at - rules.OPEN_LONGEST)
 
+    @timer(interval=BLOCKS_EVERY)
+    def look_after_blocks(self) -> None:
+        """Reminds of the patient blocks that have run long, whichever replica finds them first."""
+        self._look_after_blocks(now())
+
     # --- inside -------------------------------------------------------------------------------------------------------
-
-    def _scope(self, caller: Caller, record_id: str | None) -> AccessScope:
-        """What the caller may do; for no record dossier is asked about a made-up one, so that it takes as long."""
-        return AccessScope.from_wire(self.dossier.access_scope(caller, record_id=record_id or new_id()))
-
-    def _find(self, document_id: str) -> tuple[str | None, str | None]:
-        """The id in its one spelling and the record it lies in, where there is one."""
-        asked = rules.canonical_id(document_id)
-        with self.db.transaction() as session:
-            return asked, store.record_of(session, asked or new_id())
 
     def _inspect(
         self, scope: AccessScope, kind: rules.DocumentType, version_id: str, media_type: str, size: int

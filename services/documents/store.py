@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
-from services.documents.models import attempts, documents, levels, opens, record_keys, uploads, versions
+from services.documents.models import attempts, documents, levels, opens, record_keys, restrictions, uploads, versions
 from services.documents.rules import Metadata, Position, Scope
 
 Row = Any  # a row of one of the queries below, read by column name
@@ -20,7 +20,8 @@ def visible(scope: Scope, record_id: str) -> sa.ColumnElement[bool]:
     """The documents of one record that this scope lets through, as a WHERE clause over `documents`.
 
     Each clause of the scope is one term of its own: a union of categories times a union of levels would grant too
-    much. A patient block takes a document from the holder side; nothing takes an author's own document from them.
+    much. A patient block takes a document from the holder side, a withholding from the representatives, a restriction
+    from the one it names; nothing takes an author's own document from them.
     """
     terms: list[sa.ColumnElement[bool]] = []
     for clause in scope.clauses:
@@ -28,13 +29,35 @@ def visible(scope: Scope, record_id: str) -> sa.ColumnElement[bool]:
             term = _among(documents.c.category, clause.read) & _among(documents.c.level, clause.levels)
             if clause.folders is not None:
                 term &= _among(documents.c.folder, clause.folders)
+            if clause.unread:
+                term &= sa.not_(_among(documents.c.type, clause.unread))
             terms.append(term)
     granted = sa.or_(sa.false(), *terms)
     if not scope.may_see_blocked:
         granted &= documents.c.patient_blocked_at.is_(None)
+    if not scope.may_see_withheld:
+        granted &= documents.c.withheld_at.is_(None)
+    if scope.reader_id is not None:
+        granted &= ~_restricted(scope)
     if scope.author_id is not None:
         granted |= documents.c.author_id == scope.author_id
     return (documents.c.record_id == record_id) & granted
+
+
+def _restricted(scope: Scope) -> sa.ColumnElement[bool]:
+    """Whether a document is hidden from who reads."""
+    if scope.reader_id is None:
+        return sa.false()
+    against = restrictions.c.document_id == documents.c.document_id
+    runs = (restrictions.c.professional_id == scope.reader_id) & restrictions.c.until.is_(None)
+    return sa.exists().where(against, runs)
+
+
+def _own_restricted(scope: Scope) -> sa.ColumnElement[bool]:
+    """Whether a visible document is hidden from who reads all the same: only an author's own can be."""
+    if scope.author_id is None:
+        return sa.false()
+    return (documents.c.author_id == scope.author_id) & _restricted(scope)
 
 
 def _among(column: sa.Column[Any], values: Collection[str]) -> sa.ColumnElement[bool]:
@@ -46,8 +69,8 @@ _TEXTS = ARRAY(sa.Text)
 _ITEM = (
     documents.c.document_id, documents.c.record_id, documents.c.type, documents.c.category, documents.c.folder,
     documents.c.title, documents.c.act_date, documents.c.language, documents.c.author_id, documents.c.author_kind,
-    documents.c.level, documents.c.patient_blocked_at, documents.c.deposited_at, versions.c.version_id,
-    versions.c.media_type, versions.c.size,
+    documents.c.level, documents.c.patient_blocked_at, documents.c.withheld_at, documents.c.deposited_at,
+    versions.c.version_id, versions.c.media_type, versions.c.size,
 )  # fmt: skip
 _CURRENT = documents.join(versions, versions.c.version_id == documents.c.current_version_id)
 
@@ -60,12 +83,19 @@ def record_of(session: Session, document_id: str) -> str | None:
     return session.scalar(sa.select(documents.c.record_id).where(documents.c.document_id == document_id))
 
 
-def page(session: Session, scope: Scope, record_id: str, after: Position | None, limit: int) -> Sequence[Row]:
-    """The newest visible documents of a record after a position, one more than `limit` when there are more."""
+def page(
+    session: Session, scope: Scope, record_id: str, after: Position | None, limit: int, *, shown_to: Scope | None = None
+) -> Sequence[Row]:
+    """The newest visible documents of a record after a position, one more than `limit` when there are more.
+
+    shown_to: the scope of who looks over the reader's shoulder, and must not see more than they do themselves.
+    """
     query = (
         sa.select(*_ITEM).select_from(_CURRENT).where(visible(scope, record_id))
         .order_by(documents.c.deposited_at.desc(), documents.c.document_id.desc()).limit(limit + 1)
     )  # fmt: skip
+    if shown_to is not None:
+        query = query.where(visible(shown_to, record_id))
     if after is not None:
         place = sa.tuple_(documents.c.deposited_at, documents.c.document_id)
         query = query.where(place < sa.tuple_(sa.literal(after.deposited_at), sa.literal(after.document_id)))
@@ -82,7 +112,8 @@ def history(session: Session, scope: Scope, record_id: str, document_id: str) ->
     each = versions.alias("each")
     return session.execute(
         sa.select(
-            *_ITEM, each.c.version_id.label("each_id"), each.c.number, each.c.media_type.label("each_media_type"),
+            *_ITEM, _own_restricted(scope).label("restricted"),
+            each.c.version_id.label("each_id"), each.c.number, each.c.media_type.label("each_media_type"),
             each.c.size.label("each_size"), each.c.sha256, each.c.author_id.label("each_author_id"), each.c.created_at,
         )
         .select_from(_CURRENT.join(each, each.c.document_id == documents.c.document_id))
@@ -104,7 +135,8 @@ def content(
     return session.execute(
         sa.select(
             documents.c.document_id, documents.c.type, documents.c.category, documents.c.folder, documents.c.level,
-            documents.c.author_id, documents.c.patient_blocked_at, versions.c.version_id, versions.c.store_version,
+            documents.c.author_id, documents.c.patient_blocked_at, documents.c.withheld_at,
+            _own_restricted(scope).label("restricted"), versions.c.version_id, versions.c.store_version,
             versions.c.media_type, versions.c.size, versions.c.sha256, versions.c.wrapped_key, versions.c.key_record_id,
             versions.c.created_at, record_keys.c.wrapped_key.label("wrapped_record_key"), opens.c.read_at,
         )
@@ -137,16 +169,22 @@ def note_reading(session: Session, session_id: str, version_id: str, at: datetim
 # --- levels -----------------------------------------------------------------------------------------------------------
 
 
+def seen_document(session: Session, scope: Scope, record_id: str, document_id: str) -> Row | None:
+    """A visible document, as decisions about it need it."""
+    return session.execute(_one(scope, record_id, document_id)).first()
+
+
 def lock_document(session: Session, scope: Scope, record_id: str, document_id: str) -> Row | None:
-    """A visible document, held until the commit: two changes of level come one after the other."""
-    return session.execute(
-        sa.select(
-            documents.c.document_id, documents.c.category, documents.c.folder, documents.c.level,
-            documents.c.author_id, documents.c.patient_blocked_at,
-        )
-        .where(documents.c.document_id == document_id, visible(scope, record_id))
-        .with_for_update()
-    ).first()  # fmt: skip
+    """The same, held until the commit: two changes of one document come one after the other."""
+    return session.execute(_one(scope, record_id, document_id).with_for_update()).first()
+
+
+def _one(scope: Scope, record_id: str, document_id: str) -> sa.Select[Any]:
+    return sa.select(
+        documents.c.document_id, documents.c.record_id, documents.c.type, documents.c.category, documents.c.folder,
+        documents.c.level, documents.c.author_id, documents.c.patient_blocked_at, documents.c.withheld_at,
+        _own_restricted(scope).label("restricted"),
+    ).where(documents.c.document_id == document_id, visible(scope, record_id))  # fmt: skip
 
 
 def set_level(session: Session, document_id: str, level: str, *, level_id: str, account_id: str, at: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -11,9 +11,12 @@ from services.audit.contract import traced
 from services.bus import emit
 from services.db import rfc3339
 from services.dossier import contract, rules, store
-from services.dossier.tables import TABLES
+from services.dossier.tables import tables_at
 from services.refusals import InvalidInput, Refusal
 from services.tokens import Caller
+
+SEEN_NOTED = timedelta(minutes=5)
+"""How much older than their last coming a professional's may look: no write for every question."""
 
 # The holder of a closed record is let in on no clause, to see its state.
 STATE_ONLY = ("holder", "holder/state")
@@ -22,9 +25,21 @@ STATE_ONLY = ("holder", "holder/state")
 def judge(session: Session, caller: Caller, record_id: str, at: datetime) -> tuple[rules.Facts, contract.AccessScope]:
     """What the caller may do in the record; a professional's first ground in it is told to the holder by event."""
     facts = store.situation(session, caller, record_id, at)
-    scope = rules.scope(TABLES, facts, at)
+    scope = rules.scope(tables_at(at), facts, at)
+    # The record's row before its events' number, as every change of its grants takes them: no two wait for each other.
+    note_coming(session, facts, scope, at)
     announce_first_access(session, facts, scope, at)
     return facts, scope
+
+
+def note_coming(session: Session, facts: rules.Facts, scope: contract.AccessScope, at: datetime) -> None:
+    """Notes that somebody was let in: once a day for the record, every few minutes for a professional who came."""
+    if not scope.clauses:
+        return
+    if facts.accessed_on is None or facts.accessed_on < at.date():
+        store.note_access(session, facts.record_id, at.date())
+    if facts.professional_id is not None and facts.seen_at is not None and facts.seen_at < at - SEEN_NOTED:
+        store.note_seen(session, facts.record_id, facts.professional_id, at)
 
 
 def announce_first_access(session: Session, facts: rules.Facts, scope: contract.AccessScope, at: datetime) -> None:
@@ -72,13 +87,21 @@ def require_id(value: object, pointer: str) -> str:
     return id_
 
 
+def require_risk(accepted: object, version: object) -> None:
+    """That the risk was accepted, in a wording we know. Refuses: InvalidInput."""
+    if accepted is not True:
+        raise invalid("/risk_accepted", "must_be_accepted")
+    if not isinstance(version, str) or version not in contract.RISK_WORDINGS:
+        raise invalid("/risk_version", "unknown")
+
+
 def invalid(pointer: str, message: str) -> InvalidInput:
     """The refusal of one field."""
     return InvalidInput(errors=[{"pointer": pointer, "message": message}])
 
 
 def mandate_shown(mandate: Any) -> dict[str, Any]:
-    """A mandate as it travels."""
+    """A mandate as it travels; closes_at: the discharge, the validation."""
     return {
         "mandate_id": mandate.mandate_id,
         "kind": mandate.kind,
@@ -87,5 +110,14 @@ def mandate_shown(mandate: Any) -> dict[str, Any]:
         "starts_at": rfc3339(mandate.starts_at),
         "read_until": rfc3339(mandate.read_until),
         "deposit_until": rfc3339(mandate.deposit_until),
-        "ended_at": None if mandate.ended_at is None else rfc3339(mandate.ended_at),
+        "ended_at": _moment(mandate.ended_at),
+        "reference": mandate.reference,
+        "closes_at": _moment(mandate.closes_at),
+        "consent_at": _moment(mandate.consent_at),
+        "reason_category": mandate.reason_category,
+        "reason": mandate.reason,
     }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)

@@ -7,10 +7,104 @@ the only file of this service that others import.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypedDict
+from typing import ClassVar, TypedDict
 
+from services.dossier.contract_care import DESIGNATION_ENDS as DESIGNATION_ENDS
+from services.dossier.contract_care import DESIGNATION_STATES as DESIGNATION_STATES
+from services.dossier.contract_care import FEED_LINES as FEED_LINES
+from services.dossier.contract_care import FEED_OUTCOMES as FEED_OUTCOMES
+from services.dossier.contract_care import PROPOSED_BY as PROPOSED_BY
+from services.dossier.contract_care import BlockNotFound as BlockNotFound
+from services.dossier.contract_care import DesignationNotFound as DesignationNotFound
+from services.dossier.contract_care import DesignationNotSigned as DesignationNotSigned
+from services.dossier.contract_care import DesignationOver as DesignationOver
+from services.dossier.contract_care import DesignationPending as DesignationPending
+from services.dossier.contract_care import LicenceStopsGrants as LicenceStopsGrants
+from services.dossier.contract_care import NotAPhysician as NotAPhysician
+from services.dossier.contract_care import ProfessionalBlocked as ProfessionalBlocked
+from services.dossier.contract_care import ReferringPhysicianChanged as ReferringPhysicianChanged
+from services.dossier.contract_care import ReferringPhysicianProposed as ReferringPhysicianProposed
+from services.dossier.contract_emergency import EMERGENCY_REASONS as EMERGENCY_REASONS
+from services.dossier.contract_emergency import OWN_ACCESSES as OWN_ACCESSES
+from services.dossier.contract_emergency import PRIVACY_OFFICER as PRIVACY_OFFICER
+from services.dossier.contract_emergency import REASON_LENGTH as REASON_LENGTH
+from services.dossier.contract_emergency import RESPONSIBILITY_CONDITIONS as RESPONSIBILITY_CONDITIONS
+from services.dossier.contract_emergency import RESPONSIBILITY_WORDINGS as RESPONSIBILITY_WORDINGS
+from services.dossier.contract_emergency import REVIEW_NOTE_LENGTH as REVIEW_NOTE_LENGTH
+from services.dossier.contract_emergency import REVIEW_PAGE as REVIEW_PAGE
+from services.dossier.contract_emergency import REVIEW_STATES as REVIEW_STATES
+from services.dossier.contract_emergency import VERDICTS as VERDICTS
+from services.dossier.contract_emergency import Counted as Counted
+from services.dossier.contract_emergency import EmergencyAccessOpened as EmergencyAccessOpened
+from services.dossier.contract_emergency import EmergencyRefused as EmergencyRefused
+from services.dossier.contract_emergency import OwnAccessOpened as OwnAccessOpened
+from services.dossier.contract_emergency import ProfessionalCounted as ProfessionalCounted
+from services.dossier.contract_emergency import ResponsibilityAccessOpened as ResponsibilityAccessOpened
+from services.dossier.contract_emergency import ResponsibilityRefused as ResponsibilityRefused
+from services.dossier.contract_emergency import ReviewNotFound as ReviewNotFound
+from services.dossier.contract_emergency import ReviewNotTaken as ReviewNotTaken
+from services.dossier.contract_emergency import ReviewPage as ReviewPage
+from services.dossier.contract_emergency import ReviewSettled as ReviewSettled
+from services.dossier.contract_emergency import ReviewShown as ReviewShown
+from services.dossier.contract_emergency import ReviewStatistics as ReviewStatistics
+from services.dossier.contract_emergency import ReviewTaken as ReviewTaken
+from services.dossier.contract_entourage import ASSISTANT_STATES as ASSISTANT_STATES
+from services.dossier.contract_entourage import HOLDER_SIDE as HOLDER_SIDE
+from services.dossier.contract_entourage import REPRESENTATIVE_KINDS as REPRESENTATIVE_KINDS
+from services.dossier.contract_entourage import SETUP_STATES as SETUP_STATES
+from services.dossier.contract_entourage import SETUP_STEPS as SETUP_STEPS
+from services.dossier.contract_entourage import AlreadyRepresentative as AlreadyRepresentative
+from services.dossier.contract_entourage import AssistantAccepted as AssistantAccepted
+from services.dossier.contract_entourage import AssistantNotFound as AssistantNotFound
+from services.dossier.contract_entourage import GrantEnded as GrantEnded
+from services.dossier.contract_entourage import InvitationRefused as InvitationRefused
+from services.dossier.contract_entourage import NotMinor as NotMinor
+from services.dossier.contract_entourage import RepresentativeNotFound as RepresentativeNotFound
+from services.dossier.contract_entourage import RepresentativeRecorded as RepresentativeRecorded
+from services.dossier.contract_entourage import RepresentativeRefused as RepresentativeRefused
+from services.dossier.contract_entourage import SetupStepNotFound as SetupStepNotFound
+from services.dossier.contract_life import CLOSING_CAUSES as CLOSING_CAUSES
+from services.dossier.contract_life import LIFE_PERIODS as LIFE_PERIODS
+from services.dossier.contract_life import OPPOSITION_WAYS as OPPOSITION_WAYS
+from services.dossier.contract_life import STATE_AUTHORS as STATE_AUTHORS
+from services.dossier.contract_life import STATE_CAUSES as STATE_CAUSES
+from services.dossier.contract_life import NotInThisState as NotInThisState
+from services.dossier.contract_life import RecordState as RecordState
+from services.dossier.contract_life import StateReached as StateReached
+from services.dossier.contract_mandates import DECLARATION_WORDINGS as DECLARATION_WORDINGS
+from services.dossier.contract_mandates import LIST_LIMIT as LIST_LIMIT
+from services.dossier.contract_mandates import ORDER_KIND as ORDER_KIND
+from services.dossier.contract_mandates import REFERENCE_LENGTH as REFERENCE_LENGTH
+from services.dossier.contract_mandates import RESULT_CONSENT_WORDINGS as RESULT_CONSENT_WORDINGS
+from services.dossier.contract_mandates import STAY_KINDS as STAY_KINDS
+from services.dossier.contract_mandates import ListedPatient as ListedPatient
+from services.dossier.contract_mandates import ListedPatients as ListedPatients
+from services.dossier.contract_mandates import MandateEnded as MandateEnded
+from services.dossier.contract_mandates import MandateNotFound as MandateNotFound
+from services.dossier.contract_mandates import MandateOpened as MandateOpened
+from services.dossier.contract_mandates import PresenceCodeRefused as PresenceCodeRefused
+from services.dossier.contract_mandates import PresenceCodeRegenerated as PresenceCodeRegenerated
+from services.dossier.contract_mandates import PresenceCodeTried as PresenceCodeTried
+from services.dossier.contract_mandates import StayOver as StayOver
+from services.dossier.contract_rights import DECISION_ACTIONS as DECISION_ACTIONS
+from services.dossier.contract_rights import STEPS as STEPS
+from services.dossier.contract_rights import AccessOption as AccessOption
+from services.dossier.contract_rights import Explanation as Explanation
+from services.dossier.contract_rights import GivenRight as GivenRight
+from services.dossier.contract_rights import OwnClause as OwnClause
+from services.dossier.contract_rights import Reader as Reader
+from services.dossier.contract_scope import AccessScope as AccessScope
+from services.dossier.contract_scope import Clause as Clause
+from services.dossier.contract_scope import DocumentFacts as DocumentFacts
+from services.dossier.contract_settings import DECLARATIONS as DECLARATIONS
+from services.dossier.contract_settings import FOLDER_PATTERN as FOLDER_PATTERN
+from services.dossier.contract_settings import NOTE_LENGTH as NOTE_LENGTH
+from services.dossier.contract_settings import RISK_WORDINGS as RISK_WORDINGS
+from services.dossier.contract_settings import SETTINGS as SETTINGS
+from services.dossier.contract_settings import Declaration as Declaration
+from services.dossier.contract_settings import SettingShown as SettingShown
+from services.dossier.contract_settings import SettingWord as SettingWord
 from services.refusals import Refusal
 
 NAME = "dossier"
@@ -19,7 +113,9 @@ CALLS: tuple[str, ...] = ()
 
 SUBSCRIPTIONS: dict[tuple[str, str], str] = {
     ("identity", "account_activated.v1"): "on_account_activated",
+    ("identity", "record_opposed.v1"): "on_record_opposed",
     ("directory", "professional_updated.v1"): "on_professional_updated",
+    ("directory", "licence_withdrawn.v1"): "on_licence_withdrawn",
     ("directory", "record_openings_due.v1"): "on_record_openings_due",
     ("directory", "patients_merged.v1"): "on_patients_merged",
     ("directory", "patients_unmerged.v1"): "on_patients_unmerged",
@@ -91,99 +187,6 @@ STATES: tuple[str, ...] = ("requested", "open", "open_by_lapse", "active", "clos
 # record that does not exist.
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
-# The sentence a professional accepts with the presence code, by version; the version is kept with the mandate.
-DECLARATION_WORDINGS: dict[str, str] = {
-    "presence-2026-1": "Le patient (ou son représentant légal) m'a autorisé à accéder à son dossier.",
-}
-
-
-@dataclass(frozen=True)
-class Clause:
-    """What one ground gives: these categories, at these levels, to read and to deposit; folders None = any folder."""
-
-    ground: str
-    rule: str
-    read: tuple[str, ...]
-    deposit: tuple[str, ...]
-    folders: tuple[str, ...] | None
-    levels: tuple[str, ...]
-
-    def to_wire(self) -> dict[str, Any]:
-        return {
-            "ground": self.ground,
-            "rule": self.rule,
-            "read": list(self.read),
-            "deposit": list(self.deposit),
-            "folders": None if self.folders is None else list(self.folders),
-            "levels": list(self.levels),
-        }
-
-    @classmethod
-    def from_wire(cls, wire: Mapping[str, Any]) -> Clause:
-        folders = wire["folders"]
-        return cls(
-            ground=wire["ground"],
-            rule=wire["rule"],
-            read=tuple(wire["read"]),
-            deposit=tuple(wire["deposit"]),
-            folders=None if folders is None else tuple(folders),
-            levels=tuple(wire["levels"]),
-        )
-
-
-@dataclass(frozen=True)
-class AccessScope:
-    """What one caller may do in one record, now.
-
-    A document may be read when one clause holds its category in `read` and its level in `levels` (and its folder,
-    when `folders` is given), or when `author_id` wrote it, whatever its level. Clauses are never merged: a union
-    of categories times a union of levels would grant too much. The first clause that lets an item through is the
-    one a trace names; for the author, ground `author`, rule `author/own`. An empty scope looks the same for an
-    unknown record, a closed one, a block and the lack of a ground.
-    """
-
-    record_id: str
-    patient_id: str | None
-    state: str | None
-    holder_side: bool
-    may_see_blocked: bool
-    author_id: str | None
-    clauses: tuple[Clause, ...]
-    deposit_by_author: bool = False
-
-    def reading_clause(self, category: str, level: str) -> Clause | None:
-        """The first clause that lets this caller read a document of this category and level."""
-        for clause in self.clauses:
-            if category in clause.read and level in clause.levels:
-                return clause
-        return None
-
-    def to_wire(self) -> dict[str, Any]:
-        return {
-            "record_id": self.record_id,
-            "patient_id": self.patient_id,
-            "state": self.state,
-            "holder_side": self.holder_side,
-            "may_see_blocked": self.may_see_blocked,
-            "author_id": self.author_id,
-            "deposit_by_author": self.deposit_by_author,
-            "clauses": [clause.to_wire() for clause in self.clauses],
-        }
-
-    @classmethod
-    def from_wire(cls, wire: Mapping[str, Any]) -> AccessScope:
-        return cls(
-            record_id=wire["record_id"],
-            patient_id=wire["patient_id"],
-            state=wire["state"],
-            holder_side=wire["holder_side"],
-            may_see_blocked=wire["may_see_blocked"],
-            author_id=wire["author_id"],
-            clauses=tuple(Clause.from_wire(clause) for clause in wire["clauses"]),
-            deposit_by_author=wire["deposit_by_author"],
-        )
-
-
 AUTHOR_RULE = "author/own"
 
 # --- events -------------------------------------------------------------------------------------------------
@@ -214,6 +217,7 @@ class RecordStateChanged:
     record_id: str
     state: str
     cause: str
+    patient_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -266,32 +270,6 @@ class RecordFirstAccessedBy:
 
 
 @dataclass(frozen=True)
-class MandateOpened:
-    """A professional got a time-limited ground in a record."""
-
-    type: ClassVar[str] = "mandate_opened.v1"
-    subject: ClassVar[str | None] = "record_id"
-
-    record_id: str
-    mandate_id: str
-    professional_id: str
-    kind: str
-
-
-@dataclass(frozen=True)
-class MandateEnded:
-    """A mandate was ended before its term."""
-
-    type: ClassVar[str] = "mandate_ended.v1"
-    subject: ClassVar[str | None] = "record_id"
-
-    record_id: str
-    mandate_id: str
-    professional_id: str
-    kind: str
-
-
-@dataclass(frozen=True)
 class CircleMemberAdded:
     """The holder added a professional to the circle of trust."""
 
@@ -313,19 +291,6 @@ class CircleMemberRemoved:
     professional_id: str
 
 
-@dataclass(frozen=True)
-class PresenceCodeTried:
-    """Somebody entered a presence code that opened nothing; the holder may be told."""
-
-    type: ClassVar[str] = "presence_code_tried.v1"
-    subject: ClassVar[str | None] = "record_id"
-
-    record_id: str
-    patient_id: str
-    professional_id: str
-    at: str
-
-
 # --- refusals -----------------------------------------------------------------------------------------------
 
 
@@ -339,18 +304,6 @@ class RecordClosed(Refusal):
     """The holder's own record is closed: its state may be seen, nothing else. Only the holder side gets this."""
 
     code = "record_closed"
-
-
-class PresenceCodeRefused(Refusal):
-    """The presence code opened nothing; wrong code, unknown or closed record, blocked professional: one answer."""
-
-    code = "presence_code_refused"
-
-
-class MandateNotFound(Refusal):
-    """The holder's record has no such mandate."""
-
-    code = "mandate_not_found"
 
 
 class ProfessionalNotFound(Refusal):
@@ -383,6 +336,14 @@ class RecordFacts(TypedDict):
     state: str
     since: str
     cause: str | None
+
+
+class RecordPeople(TypedDict):
+    """Answer of `people_of`: the holder side of a record, as patients; the holder is null for an unknown record."""
+
+    holder: str | None
+    representatives: list[str]
+    assistants: list[str]
 
 
 class FoundRecord(TypedDict):

@@ -6,7 +6,7 @@ from services.bus import Service, rpc
 from services.db import now, rfc3339
 from services.dossier import contract, rules, rules_finding, store_finding
 from services.dossier.answers import invalid, refused, require_id
-from services.dossier.tables import TABLES
+from services.dossier.tables import tables_at
 from services.refusals import NotAllowed, Refusal
 from services.tokens import Caller
 
@@ -40,8 +40,8 @@ class Finding(Service):
             found = store_finding.records_found(session, caller, asked, at)
         answer = {patient_id: _without_record(caller.capacity) for patient_id in asked}
         for each in found:
-            accessible = rules.may_be_found(TABLES, each.facts.state or "")
-            scope = rules.scope(TABLES, each.facts, at) if caller.capacity == "professional" else None
+            accessible = rules.may_be_found(tables_at(at), each.facts.state or "")
+            scope = rules.scope(tables_at(at), each.facts, at) if caller.capacity == "professional" else None
             standing = rules_finding.standing(accessible, scope)
             told = rules_finding.shows_record(caller.capacity, accessible)
             answer[each.facts.patient_id or ""] = {
@@ -50,7 +50,7 @@ class Finding(Service):
                 "record_number": each.record_number if told else None,
                 "actions": list(rules_finding.ACTIONS[caller.capacity, standing]),
                 "admissions": [{"since": rfc3339(since), "until": rfc3339(until)} for since, until in each.stays]
-                if accessible
+                if rules_finding.shows_stays(scope)
                 else [],
             }
         return {"records": answer}

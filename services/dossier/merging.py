@@ -9,7 +9,7 @@ from services.audit.contract import traced
 from services.bus import Received, Service, emit, on
 from services.db import now
 from services.directory.contract import PatientsMerged, PatientsUnmerged
-from services.dossier import contract, rules_merges, store, store_merges
+from services.dossier import contract, merging_settings, rules_merges, store, store_merges
 from services.dossier.models import Record
 from services.dossier.rules_merges import Kept, Merge, Place
 
@@ -64,13 +64,16 @@ def _settle(session: Session, event: Received, speakers: dict[str, str], records
     if freed:
         for merged, into in rules_merges.downwards(leads):
             store_merges.bring_down(session, merged, into, merged_at[merged] or at, at)
+            merging_settings.bring_down(session, merged, into, merged_at[merged] or at, at)
     for merged, into in freed:
         store_merges.take_away(session, merged, into, list(kept), at)
+        merging_settings.take_away(session, merged, into, list(kept), at)
     store_merges.put(session, moved, at)
     for merged, into in reversed(rules_merges.downwards(will_lead)):
         store_merges.copy_blocks(session, merged, into, at)
         if rules_merges.content_follows(kept[merged].state, kept[into].state):
             store_merges.copy_grants(session, merged, into, at)
+            merging_settings.bring_along(session, merged, into, at)
     _tell(session, event, kept, [(one, place) for one, place in moved if place.merged_into != one.merged_into], at)
 
 
@@ -89,7 +92,7 @@ def _tell(session: Session, event: Received, kept: dict[str, Kept], moved: Moved
         store.insert_state_change(
             session, one.record_id, previous=before, state=after, cause=cause, account_id=None, at=at
         )
-        emit(session, contract.RecordStateChanged(one.record_id, after, cause))
+        emit(session, contract.RecordStateChanged(one.record_id, after, cause, place.patient_id))
         emit(session, traced(event.context, "record.state_changed", at=at, record_id=one.record_id))
         into, merge_id, version = place.merged_into, event.data.merge_id, versions[one.record_id]
         if into is not None and rules_merges.content_follows(one.state, kept[into].state):

@@ -7,7 +7,7 @@ be told.
 import datetime as dt
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Id = sa.Uuid(as_uuid=False)
@@ -28,6 +28,9 @@ class Record(Model):
     speaks for both, and `opened_for` the patient it was opened for when that is another one. `merged_into`: the record
     that speaks for this one since `merged_at`, which is closed meanwhile; `state_before` is the state it goes back to.
     `moves` counts how often it was merged or restored: the highest number tells others where it leads.
+    `emergency`, `responsibility`, `autonomous_minor` and `default_levels` (by folder, "" for every other) repeat the
+    settings that every decision asks for; their history stands in record_settings. `last_access_on`: the last day on
+    which somebody was let in.
     """
 
     __tablename__ = "records"
@@ -59,6 +62,11 @@ class Record(Model):
     merged_at: Mapped[dt.datetime | None] = mapped_column(Moment)
     state_before: Mapped[str | None] = mapped_column(sa.Text)
     moves: Mapped[int] = mapped_column(sa.Integer, server_default="0")
+    emergency: Mapped[str] = mapped_column(sa.Text, server_default="normal")
+    responsibility: Mapped[str] = mapped_column(sa.Text, server_default="allowed")
+    autonomous_minor: Mapped[str] = mapped_column(sa.Text, server_default="no")
+    default_levels: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=sa.text("'{}'"))
+    last_access_on: Mapped[dt.date | None] = mapped_column(sa.Date)
 
 
 class PatientMerge(Model):
@@ -75,6 +83,7 @@ class PatientMerge(Model):
                  postgresql_where=sa.text("state = 'running'")),
         sa.Index("ix_patient_merges_merged", "merged_id"),
         sa.Index("ix_patient_merges_survivor", "survivor_id"),
+        sa.Index("ix_patient_merges_speaks", "speaks_id"),
     )  # fmt: skip
 
     merge_id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -85,7 +94,10 @@ class PatientMerge(Model):
 
 
 class StateChange(Model):
-    """One step in a record's life, with its cause and who took it; account_id None = the platform itself."""
+    """One step in a record's life, with its cause and who took it; account_id None = the platform itself.
+
+    capacity: as whom it was taken, one of STATE_AUTHORS; who opposed with a letter has no account.
+    """
 
     __tablename__ = "state_changes"
     __table_args__ = (sa.Index("ix_state_changes_record", "record_id", "at"),)
@@ -97,22 +109,47 @@ class StateChange(Model):
     state: Mapped[str] = mapped_column(sa.Text)
     cause: Mapped[str] = mapped_column(sa.Text)
     account_id: Mapped[str | None] = mapped_column(Id)
+    capacity: Mapped[str] = mapped_column(sa.Text, server_default="platform")
 
 
 class Professional(Model):
-    """What the directory last said of a professional; the highest version is the truth, in whatever order they come."""
+    """What the directory last said of a professional; the highest version is the truth, in whatever order they come.
+
+    emergency_establishment_ids: of their workplaces, those where they are attached to an emergency service.
+    stopped_at: the latest stop of their licence upon which grants were looked at; a repeat finds it there.
+    """
 
     __tablename__ = "professionals"
+    __table_args__ = (sa.Index("ix_professionals_establishments", "establishment_ids", postgresql_using="gin"),)
 
     professional_id: Mapped[str] = mapped_column(Id, primary_key=True)
     profession: Mapped[str] = mapped_column(sa.Text)
     licence: Mapped[str] = mapped_column(sa.Text)
     establishment_ids: Mapped[list[str]] = mapped_column(ARRAY(Id))
+    emergency_establishment_ids: Mapped[list[str]] = mapped_column(ARRAY(Id), server_default="{}")
     version: Mapped[int] = mapped_column(sa.BigInteger)
+    stopped_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+
+
+class ProfessionalPeriod(Model):
+    """What a professional was from `since` until the next version began; `since` null: from the beginning."""
+
+    __tablename__ = "professional_periods"
+    __table_args__ = (
+        sa.Index("ix_professional_periods_since", "professional_id", "since"),
+        sa.Index("ix_professional_periods_establishments", "establishment_ids", postgresql_using="gin"),
+    )
+
+    professional_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    version: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    profession: Mapped[str] = mapped_column(sa.Text)
+    licence: Mapped[str] = mapped_column(sa.Text)
+    establishment_ids: Mapped[list[str]] = mapped_column(ARRAY(Id))
+    since: Mapped[dt.datetime] = mapped_column(Moment)
 
 
 class Block(Model):
-    """A professional barred from a whole record, from `since` until `until`.
+    """A professional barred from a whole record, from `since` until `until`; who barred them, and the risk accepted.
 
     `copied_from`, here and in the other grants: the row of a merged record that this one repeats.
     """
@@ -126,10 +163,15 @@ class Block(Model):
     since: Mapped[dt.datetime] = mapped_column(Moment)
     until: Mapped[dt.datetime | None] = mapped_column(Moment)
     copied_from: Mapped[str | None] = mapped_column(Id)
+    account_id: Mapped[str | None] = mapped_column(Id)
+    risk_version: Mapped[str | None] = mapped_column(sa.Text)
 
 
 class CircleMember(Model):
-    """A professional's time in a record's circle of trust; the comment is the holder's own."""
+    """A professional's time in a record's circle of trust; the comment is the holder's own.
+
+    ends_at: the end the holder foresaw; `until`: the end that came.
+    """
 
     __tablename__ = "circle_members"
     __table_args__ = (
@@ -141,6 +183,7 @@ class CircleMember(Model):
             unique=True,
             postgresql_where=sa.text("until is null"),
         ),
+        sa.Index("ix_circle_members_professional", "professional_id", postgresql_where=sa.text("until is null")),
     )
 
     member_id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -150,22 +193,38 @@ class CircleMember(Model):
     )
     comment: Mapped[str | None] = mapped_column(sa.Text)
     since: Mapped[dt.datetime] = mapped_column(Moment)
+    ends_at: Mapped[dt.datetime | None] = mapped_column(Moment)
     until: Mapped[dt.datetime | None] = mapped_column(Moment)
     copied_from: Mapped[str | None] = mapped_column(Id)
 
 
 class Mandate(Model):
-    """A time-limited ground: reads until one moment, lets deposit until another, ended by the holder at any time."""
+    """A time-limited ground: reads until one moment, lets deposit until another, ended by the holder at any time.
+
+    Without a professional it serves everybody who works at the establishment, each traced by name. reference: the
+    establishment's own number of the stay or the order. closes_at: the discharge, the validation. reason_category,
+    reason: what the professional stated. consent_at: when the patient's consent to a prolongation was recorded.
+    prolonged_days: by how much the stay was prolonged in all.
+    """
 
     __tablename__ = "mandates"
     __table_args__ = (
         sa.CheckConstraint("read_until <= deposit_until", name="ck_mandates_period"),
+        sa.CheckConstraint("professional_id is not null or establishment_id is not null", name="ck_mandates_whose"),
         sa.Index("ix_mandates_record", "record_id", "professional_id"),
-    )
+        sa.Index("ix_mandates_record_establishment", "record_id", "establishment_id",
+                 postgresql_where=sa.text("professional_id is null")),
+        sa.Index("ix_mandates_professional", "professional_id", "deposit_until",
+                 postgresql_where=sa.text("ended_at is null")),
+        sa.Index("ix_mandates_establishment", "establishment_id", "deposit_until",
+                 postgresql_where=sa.text("professional_id is null and ended_at is null")),
+        sa.Index("uq_mandates_reference", "record_id", "establishment_id", "kind", "reference", unique=True,
+                 postgresql_where=sa.text("reference is not null and copied_from is null")),
+    )  # fmt: skip
 
     mandate_id: Mapped[str] = mapped_column(Id, primary_key=True)
     record_id: Mapped[str] = mapped_column(sa.ForeignKey("records.record_id", name="fk_mandates_record"))
-    professional_id: Mapped[str] = mapped_column(
+    professional_id: Mapped[str | None] = mapped_column(
         sa.ForeignKey("professionals.professional_id", name="fk_mandates_professional")
     )
     establishment_id: Mapped[str | None] = mapped_column(Id)
@@ -176,6 +235,14 @@ class Mandate(Model):
     deposit_until: Mapped[dt.datetime] = mapped_column(Moment)
     ended_at: Mapped[dt.datetime | None] = mapped_column(Moment)
     copied_from: Mapped[str | None] = mapped_column(Id)
+    opened_by: Mapped[str | None] = mapped_column(Id)
+    ended_by: Mapped[str | None] = mapped_column(Id)
+    reference: Mapped[str | None] = mapped_column(sa.Text)
+    closes_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    reason_category: Mapped[str | None] = mapped_column(sa.Text)
+    reason: Mapped[str | None] = mapped_column(sa.Text)
+    consent_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    prolonged_days: Mapped[int] = mapped_column(sa.Integer, server_default="0")
 
 
 class PresenceCode(Model):
@@ -219,10 +286,11 @@ class PresenceTry(Model):
 class FirstAccess(Model):
     """A professional has had a ground in this record: the holder was told once, and is not told again.
 
-    `copied_from`: the merged record in which they had it.
+    `last_at`: about when they last came, within minutes. `copied_from`: the merged record in which they had it.
     """
 
     __tablename__ = "first_accesses"
+    __table_args__ = (sa.Index("ix_first_accesses_professional", "professional_id", "last_at"),)
 
     record_id: Mapped[str] = mapped_column(
         sa.ForeignKey("records.record_id", name="fk_first_accesses_record"), primary_key=True
@@ -230,4 +298,5 @@ class FirstAccess(Model):
     professional_id: Mapped[str] = mapped_column(Id, primary_key=True)
     ground: Mapped[str] = mapped_column(sa.Text)
     at: Mapped[dt.datetime] = mapped_column(Moment)
+    last_at: Mapped[dt.datetime] = mapped_column(Moment)
     copied_from: Mapped[str | None] = mapped_column(Id)

@@ -8,7 +8,7 @@ from services.audit.contract import traced
 from services.bus import Received, Service, emit_all, on
 from services.db import now
 from services.directory.contract import RecordOpeningsDue
-from services.dossier import contract, rules, store_openings
+from services.dossier import contract, life_steps, rules, store_openings
 
 
 class Openings(Service):
@@ -30,6 +30,7 @@ class Openings(Service):
         for previous, state, cause in steps:
             since = at if state == steps[-1][1] else min(at, requested_at)
             store_openings.insert_state_changes(session, record_ids, since, previous, state, cause)
+        life_steps.note_opened(session, record_ids, at)
         emit_all(session, [
             contract.RecordOpened(record_id, patient_id, due.requested_at) for record_id, patient_id in opened
         ])  # fmt: skip

@@ -8,26 +8,22 @@ try was.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from services.bus import emit
 from services.db import rfc3339
-from services.dossier import contract, rules, store
+from services.dossier import contract, rules, store, store_mandates, store_presence
 from services.dossier.answers import allowed, announce_first_access, invalid, mandate_shown, refused
-from services.dossier.tables import TABLES
+from services.dossier.tables import tables_at
 from services.refusals import Refusal, TooManyTries
 from services.tokens import Caller
 
-KIND = TABLES.mandate_kinds["presence"]
-GROUND = TABLES.grounds["presence"]
-PER_RECORD = TABLES.throttles["presence_code_per_record"]
-PER_PROFESSIONAL = TABLES.throttles["presence_code_per_professional"]
-COUNTED = max(PER_RECORD.window, PER_PROFESSIONAL.window)
-"""How long a try counts against those that follow it."""
+KIND = "presence"
 OPENED = "mandate.opened"
+_THROTTLES = ("presence_code_per_record", "presence_code_per_professional")
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,11 @@ class Try:
     try_id: str
     code_id: str | None
     kept: str | None
+
+
+def counted(at: datetime) -> timedelta:
+    """How long a try counts against those that follow it."""
+    return max(tables_at(at).throttles[name].window for name in _THROTTLES)
 
 
 def require_declaration(presence_code: object, declaration_accepted: object, wording_version: object) -> None:
@@ -51,13 +52,14 @@ def require_declaration(presence_code: object, declaration_accepted: object, wor
 
 def note_try(session: Session, caller: Caller, professional_id: str, record_id: str, at: datetime) -> Try | Refusal:
     """Notes a try, refused when there were too many: nothing is looked at then, whatever the record."""
-    store.lock_tries(session, professional_id)
-    here, everywhere = store.tries(session, professional_id, record_id, at - COUNTED)
-    wait = max(rules.wait_before_try(PER_RECORD, *here, at), rules.wait_before_try(PER_PROFESSIONAL, *everywhere, at))
-    try_id = store.insert_try(session, professional_id, record_id, "put_off" if wait else "looked_at", at)
+    store_presence.lock_tries(session, professional_id)
+    here, everywhere = store_presence.tries(session, professional_id, record_id, at - counted(at))
+    here_and_everywhere = zip(_THROTTLES, (here, everywhere), strict=True)
+    wait = max(rules.wait_before_try(tables_at(at).throttles[name], *tries, at) for name, tries in here_and_everywhere)
+    try_id = store_presence.insert_try(session, professional_id, record_id, "put_off" if wait else "looked_at", at)
     if wait:
         return refused(session, caller, OPENED, at, record_id, TooManyTries(retry_after=wait))
-    return Try(try_id, *store.current_presence_code(session, record_id))
+    return Try(try_id, *store_presence.current_presence_code(session, record_id))
 
 
 def settle_try(
@@ -67,15 +69,15 @@ def settle_try(
     store.lock_record(session, record_id)
     facts = store.situation(session, caller, record_id, at)
     # Asked again: a code regenerated while this one was compared is no code any more.
-    code_id, _ = store.current_presence_code(session, record_id)
-    opens = right and code_id == tried.code_id and rules.may_open_presence_mandate(TABLES, facts)
-    store.settle_try(session, tried.try_id, "right" if opens else "wrong")
+    code_id, _ = store_presence.current_presence_code(session, record_id)
+    opens = right and code_id == tried.code_id and rules.may_open_presence_mandate(tables_at(at), facts)
+    store_presence.settle_try(session, tried.try_id, "right" if opens else "wrong")
     if not opens:
         _tell_holder(session, facts, at)
         return refused(session, caller, OPENED, at, record_id, contract.PresenceCodeRefused())
     mandate = _mandate(session, caller, record_id, wording_version, at)
     grant = rules.Grant(mandate.kind, mandate.starts_at, mandate.read_until, mandate.deposit_until)
-    scope = rules.scope(TABLES, rules.with_grant(facts, grant), at)
+    scope = rules.scope(tables_at(at), rules.with_grant(facts, grant), at)
     announce_first_access(session, facts, scope, at)
     allowed(
         session,
@@ -83,7 +85,7 @@ def settle_try(
         OPENED,
         at,
         scope,
-        named=(GROUND.ground, GROUND.rule),
+        named=(KIND, tables_at(at).grounds[KIND][0].rule),
         object_id=mandate.mandate_id,
         object_type="mandate",
         purpose=wording_version,
@@ -95,23 +97,26 @@ def settle_try(
 def _mandate(session: Session, caller: Caller, record_id: str, wording_version: str, at: datetime) -> Any:
     """The presence mandate under which this professional reads: the running one, or a new one."""
     assert caller.professional_id is not None
-    running = store.reading_mandate(session, record_id, caller.professional_id, KIND.kind, at)
+    running = store_mandates.reading_mandate(session, record_id, caller.professional_id, KIND, at)
     if running is not None:
         return running
-    mandate = store.insert_mandate(
+    kind = tables_at(at).mandate_kinds[KIND]
+    mandate = store_mandates.insert_mandate(
         session,
         {
             "record_id": record_id,
             "professional_id": caller.professional_id,
             "establishment_id": caller.establishment_id,
-            "kind": KIND.kind,
+            "kind": KIND,
             "wording_version": wording_version,
             "starts_at": at,
-            "read_until": at + KIND.reads,
-            "deposit_until": at + KIND.deposits,
+            "read_until": at + kind.reads,
+            "deposit_until": at + kind.deposits,
+            "opened_by": caller.account_id,
         },
     )
-    emit(session, contract.MandateOpened(record_id, mandate.mandate_id, caller.professional_id, KIND.kind))
+    opened = (mandate.mandate_id, caller.professional_id, KIND, caller.establishment_id)
+    emit(session, contract.MandateOpened(record_id, *opened))
     return mandate
 
 

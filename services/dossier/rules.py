@@ -8,95 +8,46 @@ blocklist, ground, matrix cell, level. Deny by default: what no row gives is ref
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from uuid import UUID
 
 from services.dossier.contract import (
+    AUTHOR_RULE,
     CATEGORIES,
     GROUNDS,
     NOBODY,
     PROFESSIONS,
     AccessScope,
     Clause,
+    DocumentFacts,
     RecordClosed,
     RecordNotFound,
 )
+from services.dossier.rules_tables import Condition, Tables, Throttle
+from services.refusals import NotAllowed
 
-Matrix = Mapping[tuple[str, str], str]  # (category, matrix column) -> "", "r" or "rw"
-
-# --- the rows of the tables ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Ground:
-    """One row of grounds.csv: how much of the matrix a ground opens, and at which levels.
-
-    `rule` names the clause while the ground lets read, `rule_afterwards` the one while it only lets deposit ("" =
-    it ends).
-    """
-
-    ground: str
-    rule: str
-    rule_afterwards: str
-    reads: str  # all | matrix | own | none
-    deposits: str  # matrix | none | a category
-    folders: tuple[str, ...] | None
-    levels: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class StateRow:
-    """One row of states.csv: what a record in this state shows: everything, its state, nothing."""
-
-    professionals: str
-    holder_side: str
-
-
-@dataclass(frozen=True)
-class MandateKind:
-    """One row of mandate_kinds.csv: how long a mandate reads and how long it lets deposit, both from its start."""
-
-    kind: str
-    reads: timedelta
-    deposits: timedelta
-
-
-@dataclass(frozen=True)
-class Throttle:
-    """One row of throttles.csv: so many tries are free, each further one waits longer than the last, up to a bound."""
-
-    free_tries: int
-    first_delay: timedelta
-    growth: int
-    longest_delay: timedelta
-    window: timedelta
-
-
-@dataclass(frozen=True)
-class Tables:
-    """All tables, and the clauses they add up to: (ground, matrix column, still reading) -> clause."""
-
-    matrix: Matrix
-    grounds: Mapping[str, Ground]
-    states: Mapping[str, StateRow]
-    life_cycle: frozenset[tuple[str | None, str, str]]
-    mandate_kinds: Mapping[str, MandateKind]
-    throttles: Mapping[str, Throttle]
-    clauses: Mapping[tuple[str, str, bool], Clause]
-
+HOLDER_SIDE = ("holder", "legal_representative", "assistant")
+"""The grounds of people in the capacity of a patient; the others are a professional's."""
 
 # --- the caller's situation ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Grant:
-    """One ground somebody holds in one record, with its times; None = without end."""
+    """One ground somebody holds in one record, with its times; None = without end.
+
+    kind: of a legal representative, what they are. together_until: until when the holder lets them act, where they act
+    only together. establishment_id: of a mandate that serves whoever works there.
+    """
 
     ground: str
     since: datetime
     read_until: datetime | None
     deposit_until: datetime | None
+    kind: str | None = None
+    together_until: datetime | None = None
+    establishment_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +59,8 @@ class Facts:
     own_patient_id: the caller's own, when logged in as a patient: who speaks for them.
     profession, licence: the directory's word, None when it never announced this professional. claimed_profession:
     the token's.
+    settings: the record's, by name; one not named has its default. accessed_on: the last day on which anybody was let
+    in. seen_at: about when this professional last was.
     """
 
     record_id: str
@@ -123,40 +76,13 @@ class Facts:
     blocked: bool = False
     accessed_before: bool = False
     grants: tuple[Grant, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    default_levels: Mapping[str, str] = field(default_factory=dict)
+    accessed_on: date | None = None
+    seen_at: datetime | None = None
 
 
 # --- decisions ----------------------------------------------------------------------------------------------
-
-
-def compile_clauses(matrix: Matrix, grounds: Mapping[str, Ground]) -> dict[tuple[str, str, bool], Clause]:
-    """Every clause the tables can give: ground x matrix column x (reading or only depositing), without the empty."""
-    clauses: dict[tuple[str, str, bool], Clause] = {}
-    for ground in grounds.values():
-        for column in PROFESSIONS:
-            for reading in (True, False):
-                clause = _clause(matrix, ground, column, reading)
-                if clause is not None:
-                    clauses[ground.ground, column, reading] = clause
-    return clauses
-
-
-def _clause(matrix: Matrix, ground: Ground, column: str, reading: bool) -> Clause | None:
-    rule = ground.rule if reading else ground.rule_afterwards
-    if not rule:
-        return None
-    read: tuple[str, ...] = ()
-    if reading and ground.reads == "all":
-        read = CATEGORIES
-    elif reading and ground.reads == "matrix":
-        read = tuple(category for category in CATEGORIES if matrix[category, column])
-    deposit: tuple[str, ...] = ()
-    if ground.deposits == "matrix":
-        deposit = tuple(category for category in CATEGORIES if matrix[category, column] == "rw")
-    elif ground.deposits != "none":
-        deposit = (ground.deposits,)
-    if not read and not deposit:
-        return None
-    return Clause(ground.ground, rule, read, deposit, ground.folders, ground.levels)
 
 
 def scope(tables: Tables, facts: Facts, now: datetime) -> AccessScope:
@@ -166,40 +92,78 @@ def scope(tables: Tables, facts: Facts, now: datetime) -> AccessScope:
     also the holder has the holder's rights only when logged in as a patient [domain: Accounts].
     """
     if facts.capacity == "patient":
-        return _holder_scope(tables, facts)
+        return _holder_side_scope(tables, facts, now)
     if facts.capacity == "professional" and facts.professional_id is not None:
         return _professional_scope(tables, facts, facts.professional_id, now)
-    return _nothing(facts.record_id, author_id=None, may_see_blocked=False)
+    return _nothing(facts.record_id)
 
 
-def _holder_scope(tables: Tables, facts: Facts) -> AccessScope:
-    if facts.state is None or facts.patient_id is None or facts.own_patient_id != facts.patient_id:
-        return _nothing(facts.record_id, author_id=None, may_see_blocked=False)
-    shows = tables.states[facts.state].holder_side
-    if shows == "nothing":
-        return _nothing(facts.record_id, author_id=None, may_see_blocked=False)
+def _holder_side_scope(tables: Tables, facts: Facts, now: datetime) -> AccessScope:
+    """The scope of the holder, of who acts as the holder, and of who was invited to read along: the strongest first."""
+    if facts.state is None or facts.patient_id is None:
+        return _nothing(facts.record_id)
+    state = tables.states[facts.state]
+    shows = {"holder": state.holder_side, "legal_representative": state.holder_side, "assistant": state.assistants}
+    held = holder_side_grounds(tables, facts, now)
+    if all(shows[ground] == "nothing" for ground in held):
+        return _nothing(facts.record_id)
+    # The holder side's rights are no matter of a profession: every column gives the same clause.
+    clauses = tuple(
+        clause
+        for ground in held
+        if shows[ground] == "everything"
+        for _, clause in tables.clauses[ground, PROFESSIONS[0], True]
+    )
     return AccessScope(
         record_id=facts.record_id,
         patient_id=facts.patient_id,
         state=facts.state,
         holder_side=True,
         may_see_blocked=False,
+        may_see_withheld=any(clause.ground != "legal_representative" for clause in clauses),
         author_id=None,
-        # The holder's rights are no matter of a profession: every column gives the same clause.
-        clauses=(tables.clauses["holder", PROFESSIONS[0], True],) if shows == "everything" else (),
+        clauses=clauses,
+        autonomous_minor=_setting(tables, facts, "autonomous_minor") == "yes",
+        default_levels=facts.default_levels,
     )
+
+
+def holder_side_grounds(tables: Tables, facts: Facts, now: datetime) -> list[str]:
+    """The grounds of the holder side that this person has now, the strongest first."""
+    own = ["holder"] if facts.own_patient_id == facts.patient_id else []
+    others = [grant for grant in strongest_first(facts.grants) if grant.ground in HOLDER_SIDE]
+    running = [grant.ground for grant in others if lets_act(tables, grant, now)]
+    return list(dict.fromkeys(own + running))
+
+
+def acting_ground(tables: Tables, facts: Facts, action: str, now: datetime) -> str | None:
+    """The strongest ground of the holder side under which this may be done, whatever the state of the record.
+
+    action: a row of holder_actions.csv.
+    """
+    held = holder_side_grounds(tables, facts, now)
+    return next((ground for ground in held if tables.holder_actions.get((action, ground), False)), None)
+
+
+def lets_act(tables: Tables, grant: Grant, now: datetime) -> bool:
+    """Whether a representative or an assistant may act under this grant now."""
+    if grant.since > now or not runs(grant.read_until, now):
+        return False
+    if grant.kind is None or tables.representative_kinds[grant.kind].acts_alone:
+        return True
+    return grant.together_until is not None and now < grant.together_until
 
 
 def _professional_scope(tables: Tables, facts: Facts, professional_id: str, now: datetime) -> AccessScope:
     if facts.state is None:
-        return _nothing(facts.record_id, author_id=professional_id, may_see_blocked=True)
+        return _nothing(facts.record_id, professional_id, professional_id)
     if tables.states[facts.state].professionals != "everything" or not may_practise(facts):
         # Authors keep their own documents through blocks and ended grounds, not through a closed record or a lost
         # licence.
-        return _nothing(facts.record_id, author_id=NOBODY, may_see_blocked=True)
+        return _nothing(facts.record_id, professional_id, NOBODY)
     clauses = () if facts.blocked else _clauses(tables, facts, now)
     if not clauses:
-        return _nothing(facts.record_id, author_id=professional_id, may_see_blocked=True)
+        return _nothing(facts.record_id, professional_id, professional_id)
     return AccessScope(
         record_id=facts.record_id,
         patient_id=facts.patient_id,
@@ -208,49 +172,63 @@ def _professional_scope(tables: Tables, facts: Facts, professional_id: str, now:
         may_see_blocked=True,
         author_id=professional_id,
         clauses=clauses,
+        reader_id=professional_id,
+        autonomous_minor=_setting(tables, facts, "autonomous_minor") == "yes",
+        default_levels=facts.default_levels,
     )
 
 
-def _nothing(record_id: str, *, author_id: str | None, may_see_blocked: bool) -> AccessScope:
-    """The scope without a ground, the same for every reason there is."""
+def _nothing(record_id: str, reader_id: str | None = None, author_id: str | None = None) -> AccessScope:
+    """The scope without a ground, the same for every reason there is. reader_id: the professional, None for others."""
     return AccessScope(
         record_id=record_id,
         patient_id=None,
         state=None,
         holder_side=False,
-        may_see_blocked=may_see_blocked,
+        may_see_blocked=reader_id is not None,
         author_id=author_id,
         clauses=(),
+        reader_id=reader_id,
     )
+
+
+def _setting(tables: Tables, facts: Facts, name: str) -> str:
+    return facts.settings.get(name, tables.settings[name].default)
 
 
 def _clauses(tables: Tables, facts: Facts, now: datetime) -> tuple[Clause, ...]:
     """The clauses of the grants that run now, the strongest ground first, each once."""
-    running: dict[Clause, None] = {}
-    for grant in strongest_first(facts.grants):
-        clause = _clause_of(tables, grant, facts.profession, now)
-        if clause is not None:
-            running[clause] = None
-    return tuple(running)
+    return tuple(dict.fromkeys(
+        clause for grant in strongest_first(facts.grants) for clause in clauses_of_grant(tables, facts, grant, now)
+    ))  # fmt: skip
 
 
-def _clause_of(tables: Tables, grant: Grant, profession: str | None, now: datetime) -> Clause | None:
-    column = _column(grant.ground, profession)
+def clauses_of_grant(tables: Tables, facts: Facts, grant: Grant, now: datetime) -> tuple[Clause, ...]:
+    """The clauses that one grant of a professional gives now."""
+    column = column_of(grant.ground, facts.profession)
     if column is None or grant.since > now:
-        return None
-    if _runs(grant.read_until, now):
-        return tables.clauses.get((grant.ground, column, True))
-    if _runs(grant.deposit_until, now):
-        return tables.clauses.get((grant.ground, column, False))
-    return None
+        return ()
+    reading = runs(grant.read_until, now)
+    if not reading and not runs(grant.deposit_until, now):
+        return ()
+    given = tables.clauses.get((grant.ground, column, reading), ())
+    return tuple(clause for condition, clause in given if holds(tables, facts, condition))
 
 
-def _runs(until: datetime | None, now: datetime) -> bool:
+def holds(tables: Tables, facts: Facts, condition: Condition | None) -> bool:
+    """Whether the record's setting has a value that this condition asks for."""
+    return condition is None or _setting(tables, facts, condition.setting) in condition.values
+
+
+def runs(until: datetime | None, now: datetime) -> bool:
+    """Whether an end has not come yet; None: it never does."""
     return until is None or now < until
 
 
-def _column(ground: str, profession: str | None) -> str | None:
+def column_of(ground: str, profession: str | None) -> str | None:
     """The matrix column that answers: the profession, or a physician's own one under the ground of that name."""
+    if ground in HOLDER_SIDE:
+        return None
     if ground == "referring_physician":
         return "referring_physician" if profession == "physician" else None
     if profession == "referring_physician" or profession not in PROFESSIONS:
@@ -271,8 +249,8 @@ def strongest_first(grants: Iterable[Grant]) -> list[Grant]:
 def access_ends(tables: Tables, facts: Facts, now: datetime) -> datetime | None:
     """When the ground that is named stops to give what it gives now; None for a ground without end."""
     for grant in strongest_first(facts.grants):
-        if _clause_of(tables, grant, facts.profession, now) is not None:
-            return grant.read_until if _runs(grant.read_until, now) else grant.deposit_until
+        if clauses_of_grant(tables, facts, grant, now):
+            return grant.read_until if runs(grant.read_until, now) else grant.deposit_until
     return None
 
 
@@ -291,11 +269,27 @@ def depositable(given: AccessScope) -> list[str]:
     return [category for category in CATEGORIES if any(category in clause.deposit for clause in given.clauses)]
 
 
-def may_read_document(given: AccessScope, category: str, level: str, author_id: str | None) -> bool:
-    """Whether one document may be read under this scope: by a clause, or as its author."""
-    if author_id is not None and author_id == given.author_id:
-        return True
-    return given.reading_clause(category, level) is not None
+def grant_of_reading(given: AccessScope, document: DocumentFacts) -> tuple[str, str] | None:
+    """Ground and rule that let one document be read under this scope, or None: the first clause, else authorship.
+
+    What hides a document from others never hides it from its author [L14 18(2)].
+    """
+    if not hidden(given, document):
+        clause = given.reading_clause(document.category, document.level, document.type, document.folder)
+        if clause is not None:
+            return clause.ground, clause.rule
+    if document.author_id is not None and document.author_id == given.author_id:
+        return "author", AUTHOR_RULE
+    return None
+
+
+def hidden(given: AccessScope, document: DocumentFacts) -> bool:
+    """Whether something hides a document from who has this scope, if they are not its author."""
+    return (
+        (document.patient_blocked and not given.may_see_blocked)
+        or (document.withheld and not given.may_see_withheld)
+        or given.reader_id in document.restricted
+    )
 
 
 def require_ground(given: AccessScope) -> RecordNotFound | None:
@@ -310,16 +304,30 @@ def require_open_ground(given: AccessScope) -> RecordNotFound | RecordClosed | N
     return RecordClosed() if given.holder_side else RecordNotFound()
 
 
-def require_holder_side(given: AccessScope) -> RecordNotFound | RecordClosed | None:
-    """The refusal for everybody but the holder side of a record that is not closed: grants are theirs alone to end."""
-    return require_open_ground(given) if given.holder_side else RecordNotFound()
+def require_holder_action(
+    tables: Tables, given: AccessScope, action: str
+) -> RecordNotFound | RecordClosed | NotAllowed | None:
+    """The refusal for everybody but those of the holder side whom holder_actions.csv lets do this, in an open record.
+
+    action: a row of holder_actions.csv.
+    """
+    if not given.holder_side:
+        return RecordNotFound()
+    if not given.clauses:
+        return RecordClosed()
+    return None if acting_clause(tables, given, action) else NotAllowed()
+
+
+def acting_clause(tables: Tables, given: AccessScope, action: str) -> Clause | None:
+    """The first clause of the holder side under which this may be done: the one that the trace names."""
+    return next((each for each in given.clauses if tables.holder_actions.get((action, each.ground), False)), None)
 
 
 def may_open_presence_mandate(tables: Tables, facts: Facts) -> bool:
     """Whether a right presence code would open a mandate: record open to professionals, licence valid, not blocked."""
     if facts.capacity != "professional" or facts.professional_id is None or facts.state is None:
         return False
-    if _column("presence", facts.profession) is None or facts.blocked:
+    if column_of("presence", facts.profession) is None or facts.blocked:
         return False
     return tables.states[facts.state].professionals == "everything" and may_practise(facts)
 

@@ -34,6 +34,14 @@ def standing(accessible: bool, given: AccessScope | None) -> str:
     return "accessible" if accessible else "not_accessible"
 
 
+def shows_stays(given: AccessScope | None) -> bool:
+    """Whether the stays at one's own establishment are told: to whom one of them lets in, so that a block says nothing.
+
+    given: a professional's scope in the record, None for an agent.
+    """
+    return given is not None and any(clause.ground == "admission" for clause in given.clauses)
+
+
 def shows_record(capacity: str, accessible: bool) -> bool:
     """Whether the record's id and number are told: to agents always, to professionals where it is accessible."""
     return accessible or capacity == "agent"

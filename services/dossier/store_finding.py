@@ -16,12 +16,14 @@ from services.dossier.store import SITUATION, facts_of
 from services.tokens import Caller
 
 _OF_PATIENTS = """
-    select record_id, $2 as professional_id from records
+    select record_id, $2 as professional_id,
+           coalesce($4, cast('00000000-0000-0000-0000-000000000000' as uuid)) as establishment_id
+      from records
      where patient_id = any ($1) and state <> 'deleted' and merged_into is null
 """
 
-# Planning it takes longer than running it: each connection plans it once. A stay gives each professional of the
-# establishment a mandate of their own: here it is one stay again.
+# Planning it takes longer than running it: each connection plans it once. Of an establishment's stays those that read:
+# two with the same times, as of two records that were merged, are one.
 _FOUND = """
     prepare situations_of_patients (uuid[], uuid, timestamptz, uuid) as
     select known.*, stays.begun_at, stays.open_until

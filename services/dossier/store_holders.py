@@ -11,16 +11,31 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.dossier.rules import Facts
+from services.dossier.rules import Facts, Grant
+from services.dossier.store_prepared import Prepared
 from services.tokens import Caller
 
 SPEAKS: Final = "coalesce((select speaks_id from patient_merges where merged_id = {id} and state = 'running'), {id})"
 """Who speaks for a patient, in SQL: themselves, or whom they were merged into in the end."""
 
 _SITUATION = """
-    select cast(patient_id as text) as patient_id, state, cast(merged_into as text) as merged_into,
-           cast({speaks} as text) as own_patient_id
-      from records where record_id = :record_id
+    select cast(r.patient_id as text) as patient_id, r.state, cast(r.merged_into as text) as merged_into,
+           r.emergency, r.responsibility, r.autonomous_minor, r.default_levels, r.last_access_on,
+           cast(own.patient_id as text) as own_patient_id, g.ground, g.kind, g.since, g.until, g.together_until
+      from records r
+      cross join (select {speaks} as patient_id) as own
+      left join lateral (
+           select 'legal_representative' as ground, l.kind, l.since, l.until, l.together_until
+             from representatives l
+            where l.record_id = r.record_id and {l_speaks} = own.patient_id
+              and l.ended_at is null
+           union all
+           select 'assistant', null, a.accepted_at, a.until, null
+             from assistants a
+            where a.record_id = r.record_id and {a_speaks} = own.patient_id
+              and a.ended_at is null
+      ) as g on true
+     where r.record_id = :record_id
 """
 _RECORDS = """
     select cast(r.record_id as text) as record_id, asked.patient_id, r.state, r.since
@@ -35,7 +50,15 @@ _LOCK = """
        for no key update
 """
 _OF_ONE = SPEAKS.format(id="cast(:patient_id as uuid)")
-_SITUATION_OF_HOLDER = sa.text(_SITUATION.format(speaks=_OF_ONE))
+# Whoever was recorded under an id that was merged since, before or after, is the same person still.
+_SITUATION_OF_HOLDER = Prepared(
+    "situation_of_holder",
+    _SITUATION.format(
+        speaks=_OF_ONE, l_speaks=SPEAKS.format(id="l.patient_id"), a_speaks=SPEAKS.format(id="a.patient_id")
+    ),
+    record_id="uuid",
+    patient_id="uuid",
+)
 _RECORDS_OF = sa.text(_RECORDS.format(speaks=SPEAKS.format(id="told")))
 _LOCK_RECORD_OF = sa.text(_LOCK.format(speaks=_OF_ONE))
 _SPEAKER = sa.text(f"select cast({_OF_ONE} as text)")
@@ -44,14 +67,29 @@ _SPEAKER = sa.text(f"select cast({_OF_ONE} as text)")
 def situation_of_holder(session: Session, caller: Caller, record_id: str) -> Facts:
     """What a decision about a patient, or about anybody who is no professional, needs; in one statement."""
     asked = {"record_id": record_id, "patient_id": caller.patient_id}
-    found = session.execute(_SITUATION_OF_HOLDER, asked).first()
+    rows = _SITUATION_OF_HOLDER.rows(session, asked)
+    if not rows:
+        return Facts(record_id, None, None, caller.capacity, own_patient_id=caller.patient_id)
+    first = rows[0]
     return Facts(
         record_id=record_id,
-        patient_id=found.patient_id if found else None,
-        state=found.state if found else None,
+        patient_id=first.patient_id,
+        state=first.state,
         capacity=caller.capacity,
-        own_patient_id=found.own_patient_id if found else caller.patient_id,
-        merged_into=found.merged_into if found else None,
+        own_patient_id=first.own_patient_id,
+        merged_into=first.merged_into,
+        grants=tuple(
+            Grant(row.ground, row.since, row.until, row.until, row.kind, row.together_until)
+            for row in rows
+            if row.ground is not None
+        ),
+        settings={
+            "emergency": first.emergency,
+            "responsibility": first.responsibility,
+            "autonomous_minor": first.autonomous_minor,
+        },
+        default_levels=first.default_levels,
+        accessed_on=first.last_access_on,
     )
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from services.db import new_id
+from services.dossier import store_circle, store_deadlines, store_mandates, store_merges_care, store_merges_entourage
 from services.dossier.models import Block, CircleMember, Mandate, PatientMerge, Record
 from services.dossier.rules_merges import Kept, Merge, Place
 
@@ -173,31 +174,58 @@ def copy_grants(session: Session, merged: str, into: str, at: datetime) -> None:
     Each once: a copy that ended is not made again. Held while they are read: what the holder ends at this moment is
     ended before, or found merged after.
     """
+    _copy_circle(session, merged, into, at)
+    _copy_mandates(session, merged, into, at)
+    store_merges_entourage.copy_people(session, {"merged": merged, "into": into, "at": at})
+    store_merges_care.copy_referring_physicians(session, {"merged": merged, "into": into, "at": at})
+    session.execute(_COPY_FIRST_ACCESSES, {"merged": merged, "into": into})
+
+
+def _copy_circle(session: Session, merged: str, into: str, at: datetime) -> None:
+    """Gives what runs, with the end that is foreseen; whom both trust has the place there is."""
+    store_circle.close_lapsed(session, into, None, at)
     trusted = _running(CircleMember, into, at).with_only_columns(CircleMember.professional_id)
     members = _running(CircleMember, merged, at).where(
+        store_circle.runs(at),
         CircleMember.professional_id.not_in(trusted), CircleMember.member_id.not_in(_copied(CircleMember, into))
-    )
-    _insert(session, CircleMember, [
+    )  # fmt: skip
+    copies = [
         {**member._mapping, "member_id": new_id(), "record_id": into, "since": max(member.since, at),
          "copied_from": member.member_id}
         for member in session.execute(members.with_for_update())
-    ])  # fmt: skip
+    ]  # fmt: skip
+    _insert(session, CircleMember, copies)
+    ends = [(copy["member_id"], into, copy["ends_at"]) for copy in copies if copy["ends_at"] is not None]
+    store_deadlines.put_many(session, store_circle.END, ends)
+
+
+def _copy_mandates(session: Session, merged: str, into: str, at: datetime) -> None:
+    """Gives what runs; a stay or an order that its establishment registered in both is the one it has there already."""
+    theirs = aliased(Mandate)
+    registered = sa.exists().where(
+        theirs.record_id == into, theirs.professional_id.is_(None),
+        theirs.establishment_id == Mandate.establishment_id, theirs.kind == Mandate.kind,
+        theirs.reference == Mandate.reference,
+    )  # fmt: skip
     mandates = sa.select(*_columns(Mandate)).where(
         Mandate.record_id == merged, Mandate.ended_at.is_(None), Mandate.deposit_until > at,
         Mandate.mandate_id.not_in(_copied(Mandate, into)),
+        sa.or_(Mandate.professional_id.is_not(None), ~registered),
     )  # fmt: skip
-    _insert(session, Mandate, [
+    copies = [
         {**mandate._mapping, "mandate_id": new_id(), "record_id": into, "starts_at": max(mandate.starts_at, at),
          "copied_from": mandate.mandate_id}
         for mandate in session.execute(mandates.order_by(Mandate.mandate_id).with_for_update())
-    ])  # fmt: skip
-    session.execute(_COPY_FIRST_ACCESSES, {"merged": merged, "into": into})
+    ]  # fmt: skip
+    _insert(session, Mandate, copies)
+    ends = [(copy["mandate_id"], into, copy["deposit_until"]) for copy in copies]
+    store_deadlines.put_many(session, store_mandates.END, ends)
 
 
 _COPY_FIRST_ACCESSES = sa.text(
     """
-    insert into first_accesses (record_id, professional_id, ground, at, copied_from)
-    select :into, professional_id, ground, at, record_id from first_accesses where record_id = :merged
+    insert into first_accesses (record_id, professional_id, ground, at, last_at, copied_from)
+    select :into, professional_id, ground, at, last_at, record_id from first_accesses where record_id = :merged
     on conflict do nothing
     """
 )
@@ -222,17 +250,33 @@ def _insert(session: Session, grant: type[Any], rows: list[dict[str, Any]]) -> N
         session.execute(sa.insert(grant), rows)
 
 
+# A mandate's copy, or what its establishment registered under the same reference in the record it led to: what ended
+# there, the patient's discharge and the validation of a result count here too, what was prolonged there does not.
+_SAME_MANDATE = """
+    update mandates mine set {changes} from mandates same
+     where mine.record_id = :merged and mine.ended_at is null and same.record_id = :into and {since}
+       and (same.copied_from = mine.mandate_id
+            or (same.professional_id is null and mine.professional_id is null
+                and same.establishment_id = mine.establishment_id and same.kind = mine.kind
+                and same.reference = mine.reference))
+"""
+
 # What the holder ended on one side is ended on both, and whom they barred is barred on both; what they granted or
 # allowed again concerns the record in which they did it alone.
 _BRING_DOWN = tuple(
     map(
         sa.text,
         (
-            """
-    update mandates mine set ended_at = copy.ended_at from mandates copy
-     where mine.record_id = :merged and mine.ended_at is null
-       and copy.record_id = :into and copy.copied_from = mine.mandate_id and copy.ended_at is not null
-    """,
+            _SAME_MANDATE.format(
+                changes="ended_at = same.ended_at, ended_by = same.ended_by",
+                since="same.ended_at is not null"
+                " and (same.copied_from = mine.mandate_id or same.ended_at >= :merged_at)",
+            ),
+            _SAME_MANDATE.format(
+                changes="""closes_at = same.closes_at, read_until = least(mine.read_until, same.read_until),
+                           deposit_until = least(mine.deposit_until, same.deposit_until)""",
+                since="same.closes_at >= :merged_at and mine.closes_at is null",
+            ),
             """
     update circle_members mine set until = theirs.ended
       from (select professional_id, max(until) as ended from circle_members
@@ -259,8 +303,11 @@ _BRING_DOWN = tuple(
 
 def bring_down(session: Session, merged: str, into: str, merged_at: datetime, at: datetime) -> None:
     """Ends in a merged record what was ended since in the one it led to, and bars from it whoever was barred there."""
+    asked = {"merged": merged, "into": into, "merged_at": merged_at, "at": at}
     for statement in _BRING_DOWN:
-        session.execute(statement, {"merged": merged, "into": into, "merged_at": merged_at, "at": at})
+        session.execute(statement, asked)
+    store_merges_entourage.bring_down_ends(session, asked)
+    store_merges_care.bring_down_ends(session, asked)
 
 
 # Copies of copies lie further up; only this person's records are looked at, by the indexes of their grants.
@@ -282,6 +329,8 @@ _TAKE_AWAY = tuple(
             _END_COPIES.format(table="blocklist", id="block_id", **_UNTIL),
             _END_COPIES.format(table="circle_members", id="member_id", **_UNTIL),
             _END_COPIES.format(table="mandates", id="mandate_id", ended="ended_at = :at", running="ended_at is null"),
+            *(_END_COPIES.format(**copies) for copies in store_merges_entourage.COPIES),
+            _END_COPIES.format(**store_merges_care.COPIES),
             """
     with recursive gone as (
         select record_id, professional_id from first_accesses where record_id = :into and copied_from = :merged

@@ -32,6 +32,8 @@ from services.identity.ports.blocklist import common_passwords
 from services.refusals import Refusal, TooManyTries
 from services.tokens import Context
 
+OPPOSED = "record.opposed"
+
 
 class Activations(Completion):
     """The entrypoints of activation; their order is the table in rules_activation.py."""
@@ -267,12 +269,14 @@ class Activations(Completion):
 
     def _shown_letter(
         self, context: Context, digits: str, activation_code: str, is_meant: Callable[[str, str], bool],
-        use: Callable[[Session, ActivationLetter, bytes], Any],
+        use: Callable[[Session, ActivationLetter, bytes], Any], *, action: str = "account.activated",
     ) -> Any:  # fmt: skip
         """Compares a letter's code, counted and slowed, and hands the letter to `use` when it is right and meant.
 
-        is_meant(subject_kind, purpose): whether letters of this sort are shown here.
+        is_meant(subject_kind, purpose): whether letters of this sort are shown here. action: what refusals are traced
+        as. To oppose a record, a letter counts that was used for just that before.
         """
+        opposing = action == OPPOSED
         kind, code = rules.normal_letter_code(activation_code)
         # Asked before the try is counted: an outage of the directory is nobody's wrong try.
         person = self.directory.person_of_matricule(context.without_token(), matricule=digits)
@@ -281,16 +285,21 @@ class Activations(Completion):
         known = {"patient_id": person["patient_id"], "professional_id": person["professional_id"]}
         with self.db.transaction(context) as session:
             if wait := store.take_tries(session, throttle, at):
-                return self._refused(session, context, "account.activated", TooManyTries(retry_after=wait), **known)
+                return self._refused(session, context, action, TooManyTries(retry_after=wait), **known)
             subjects = {"patient": person["patient_id"], "professional": person["professional_id"],
                         "agent": store_letters.agent_of_name(session, name)}  # fmt: skip
             letter = store_letters.newest_letter(session, kind, subjects.get(kind) if kind else None)
-        usable = letter is not None and rules.letter_is_usable(letter.used_at, letter.expires_at, at)
+        usable = letter is not None and rules.letter_is_usable(
+            None if opposing and letter.opposed_at else letter.used_at, letter.expires_at, at
+        )
         right = self.hashing.matches(letter.code_hash if letter is not None and usable else None, code)
         with self.db.transaction(context) as session:
             meant = letter is not None and right and is_meant(letter.subject_kind, letter.purpose)
-            if letter is None or not meant or not store_letters.letter_still_holds(session, letter):
-                return self._refused(session, context, "account.activated", ActivationRefused(), **known)
+            if (
+                letter is None or not meant
+                or not store_letters.letter_still_holds(session, letter, opposed_too=opposing)
+            ):  # fmt: skip
+                return self._refused(session, context, action, ActivationRefused(), **known)
             store.give_back_tries(session, throttle)
             return use(session, letter, name)
 

@@ -46,8 +46,10 @@ from services.identity.contract_activation import HelpdeskOpened as HelpdeskOpen
 from services.identity.contract_activation import LetterRequested as LetterRequested
 from services.identity.contract_activation import LuxTrustTaken as LuxTrustTaken
 from services.identity.contract_activation import NotActivated as NotActivated
+from services.identity.contract_activation import OppositionReceived as OppositionReceived
 from services.identity.contract_activation import PersonConfirmed as PersonConfirmed
 from services.identity.contract_activation import PersonShown as PersonShown
+from services.identity.contract_activation import RecordOpposed as RecordOpposed
 from services.identity.contract_activation import StepOutOfOrder as StepOutOfOrder
 from services.identity.contract_activation import StepShown as StepShown
 from services.identity.contract_helpdesk import CHECK_METHODS as CHECK_METHODS
@@ -73,11 +75,13 @@ CALLS: tuple[str, ...] = ("directory",)
 SUBSCRIPTIONS: dict[tuple[str, str], str] = {
     ("directory", "licence_withdrawn.v1"): "on_licence_withdrawn",
     ("directory", "patient_matricule_changed.v1"): "on_patient_matricule_changed",
+    ("dossier", "record_state_changed.v1"): "on_record_state_changed",
 }
 
 SubjectKind = Literal["patient", "professional", "agent"]
 SUBJECT_KINDS: tuple[SubjectKind, ...] = ("patient", "professional", "agent")
-ROLES: tuple[str, ...] = ("agent", "administrator")
+ROLES: tuple[str, ...] = ("agent", "administrator", "privacy_officer")
+"""Of agents. privacy_officer: reviews accesses that nobody had allowed; such a one does an agent's work too."""
 LANGUAGES: tuple[str, ...] = ("fr", "lb", "pt", "en", "de")
 CONTACT_KINDS: tuple[str, ...] = ("email", "mobile")
 CHANNELS: tuple[str, ...] = (*CONTACT_KINDS, "totp")

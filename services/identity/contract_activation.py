@@ -10,11 +10,13 @@ Public (no token; the gateway only), all answering `ActivationState` with the fi
   `helpdesk`, the case opened when the data are wrong
 - `add_contact(kind, value)` and `resend_contact_code()`: `challenge_id`, `code_expires_at`; `prove_contact(code)`
 - `request_letter(matricule, kind)` -> `LetterRequested`, the same whoever asks for whom
+- `oppose_record(matricule, activation_code)` -> `OppositionReceived`: instead of activating, with the same letter
 
 The order of the steps is the table in rules_activation.py; `next` always says what is to be done. Somebody who already
 has an account (a patient who becomes an agent, a physician who is a patient too) keeps contact and password.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal, TypedDict
 
 from services.refusals import Refusal
@@ -85,6 +87,21 @@ class PersonShown(TypedDict):
 class LetterRequested(TypedDict):
     again_after: int
     """Seconds."""
+
+
+class OppositionReceived(TypedDict):
+    received_at: str
+    """The same again for a repeat."""
+
+
+@dataclass(frozen=True)
+class RecordOpposed:
+    """Somebody showed the code of a patient's activation letter to have no record: before it is active it goes."""
+
+    type: ClassVar[str] = "record_opposed.v1"
+    subject: ClassVar[str | None] = "patient_id"
+    patient_id: str
+    at: str
 
 
 class ActivationRefused(Refusal):

@@ -19,7 +19,7 @@ CLIENT_STATES: tuple[ClientState, ...] = ("requested", "tested", "in_production"
 
 SCOPES: tuple[str, ...] = (
     "system/Practitioner.rs", "system/Patient.rs", "system/Consent.cs", "system/DocumentReference.rs",
-    "system/DocumentReference.c",
+    "system/DocumentReference.c", "system/Encounter.cu", "system/ServiceRequest.cu",
 )  # fmt: skip
 """What software may be given (SMART App Launch 2, system scopes); any other word is none of ours."""
 

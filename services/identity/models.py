@@ -67,7 +67,7 @@ class Agent(Model):
     """Somebody who works for the agency; known by an administrator's invitation, not by the directory."""
 
     __tablename__ = "agents"
-    __table_args__ = (sa.CheckConstraint("role in ('agent', 'administrator')", name="role"),)
+    __table_args__ = (sa.CheckConstraint("role in ('agent', 'administrator', 'privacy_officer')", name="role"),)
 
     agent_id: Mapped[str] = mapped_column(ID, primary_key=True)
     log_in_name: Mapped[bytes] = mapped_column(sa.LargeBinary, unique=True)
@@ -98,6 +98,7 @@ class ActivationLetter(Model):
     """A letter with an activation code; of a person's letters only the one first issued last can be used.
 
     purpose: `activation`, or `recovery` for somebody who has the capacity already and lost password or contact.
+    opposed_at: when its code was used to oppose the record instead.
     """
 
     __tablename__ = "activation_letters"
@@ -115,6 +116,7 @@ class ActivationLetter(Model):
     issued_at: Mapped[datetime] = mapped_column(MOMENT)
     expires_at: Mapped[datetime] = mapped_column(MOMENT)
     used_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    opposed_at: Mapped[datetime | None] = mapped_column(MOMENT)
 
 
 class Activation(Model):

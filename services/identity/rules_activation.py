@@ -54,6 +54,11 @@ def begins_activation(subject_kind: str, purpose: str) -> bool:
     return subject_kind != "professional" or purpose == "recovery"
 
 
+def opposes(subject_kind: str, purpose: str) -> bool:
+    """Whether a letter of this sort may be used to have no record: a patient's first one, before any account."""
+    return subject_kind == "patient" and purpose == "activation"
+
+
 def continues_activation(subject_kind: str, purpose: str) -> bool:
     """Whether a letter of this sort is shown in the middle of an activation."""
     return subject_kind == "professional" and purpose == "activation"

@@ -30,7 +30,6 @@ from services.identity import (
     store_notices,
 )
 from services.identity.account import AccountPage
-from services.identity.activation import Activations
 from services.identity.authenticators import Authenticators
 from services.identity.contract import AlreadyActivated, ProfessionalUnknown, SubjectKind
 from services.identity.desk import person_facts
@@ -42,6 +41,7 @@ from services.identity.luxtrust import LuxTrust
 from services.identity.machines import Machines
 from services.identity.matricules import Matricules
 from services.identity.notices import Notices
+from services.identity.oppositions import Oppositions
 from services.identity.passkeys import Passkeys
 from services.identity.ports import codes
 from services.identity.ports.hashers import Hashers
@@ -55,7 +55,7 @@ _HASHERS = Hashers(max(1, (os.cpu_count() or 2) - 1))  # one core stays free for
 
 
 class Identity(
-    Activations, LetterRequests, LogIns, Sessions, AccountPage, Recovery, Authenticators, LuxTrust, Passkeys, Helpdesk,
+    Oppositions, LetterRequests, LogIns, Sessions, AccountPage, Recovery, Authenticators, LuxTrust, Passkeys, Helpdesk,
     Machines, Matricules, Notices,
 ):  # fmt: skip
     """The nameko service; shapes and refusals are in contract.py."""

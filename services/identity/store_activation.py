@@ -69,6 +69,22 @@ def bind_letter(session: Session, activation: Activation, letter: ActivationLett
     session.flush()
 
 
+def void_unfinished(session: Session, kind: str, subject_id: str, begun_until: datetime) -> None:
+    """Ends every run of somebody's that began until then and is not complete, with all it had gathered.
+
+    One in which a step is being taken this moment is left to it: its caller has used up the letter, without which no
+    run is ever complete, and who waited for both in the other order would wait for ever.
+    """
+    runs = session.scalars(
+        sa.select(Activation.activation_id).where(
+            Activation.subject_kind == kind, Activation.subject_id == subject_id, Activation.flow != "recovery",
+            Activation.completed_at.is_(None), Activation.started_at <= begun_until,
+        ).with_for_update(skip_locked=True)
+    ).all()  # fmt: skip
+    _forget_gathered(session, runs)
+    session.execute(sa.delete(Activation).where(Activation.activation_id.in_(runs)))
+
+
 def _forget_gathered(session: Session, activation_ids: Sequence[str]) -> None:
     session.execute(sa.delete(Challenge).where(Challenge.activation_id.in_(activation_ids)))
     session.execute(sa.delete(Contact).where(Contact.activation_id.in_(activation_ids)))

@@ -90,13 +90,17 @@ def newest_letter(session: Session, kind: SubjectKind | None, subject_id: str | 
     return session.scalars(query).first()
 
 
-def letter_still_holds(session: Session, letter: ActivationLetter) -> bool:
-    """Locks the letter and says whether its code is still the compared one, and unused."""
-    query = sa.select(ActivationLetter.code_hash, ActivationLetter.used_at).where(
+def letter_still_holds(session: Session, letter: ActivationLetter, *, opposed_too: bool = False) -> bool:
+    """Locks the letter and says whether its code is still the compared one, and unused.
+
+    opposed_too: one that was used to oppose the record counts as well, for a repeat of that.
+    """
+    query = sa.select(ActivationLetter.code_hash, ActivationLetter.used_at, ActivationLetter.opposed_at).where(
         ActivationLetter.letter_id == letter.letter_id
     )
     row = session.execute(query.with_for_update()).one()
-    return bool(row.used_at is None and row.code_hash == letter.code_hash)
+    unused = row.used_at is None or (opposed_too and row.opposed_at is not None)
+    return bool(unused and row.code_hash == letter.code_hash)
 
 
 def spend_letter(session: Session, letter_id: str | None, now: datetime) -> bool:
@@ -106,6 +110,28 @@ def spend_letter(session: Session, letter_id: str | None, now: datetime) -> bool
         .values(used_at=now).returning(ActivationLetter.letter_id)
     )  # fmt: skip
     return session.scalar(statement) is not None
+
+
+def oppose_with_letter(session: Session, letter_id: str, now: datetime) -> datetime:
+    """Uses up a letter that is held, to oppose; when that was: for a repeat the moment of the first time."""
+    statement = (
+        sa.update(ActivationLetter).where(ActivationLetter.letter_id == letter_id)
+        .values(opposed_at=sa.func.coalesce(ActivationLetter.opposed_at, now),
+                used_at=sa.func.coalesce(ActivationLetter.used_at, now))
+        .returning(ActivationLetter.opposed_at)
+    )  # fmt: skip
+    return session.execute(statement).scalar_one()
+
+
+def void_letters(session: Session, kind: SubjectKind, subject_id: str, issued_until: datetime, now: datetime) -> None:
+    """Uses up every letter to activate that somebody got until then."""
+    session.execute(
+        sa.update(ActivationLetter)
+        .where(ActivationLetter.subject_kind == kind, ActivationLetter.subject_id == subject_id,
+               ActivationLetter.purpose == "activation", ActivationLetter.used_at.is_(None),
+               ActivationLetter.issued_at <= issued_until)
+        .values(used_at=now)
+    )  # fmt: skip
 
 
 def letters_sent(session: Session, kind: SubjectKind, subject_id: str | None, since: datetime) -> LettersSent:

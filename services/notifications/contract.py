@@ -15,18 +15,38 @@ CALLS: Final[tuple[str, ...]] = ("identity", "dossier", "directory")
 SUBSCRIPTIONS: Final[dict[tuple[str, str], str]] = {
     ("dossier", "record_opened.v1"): "on_record_opened",
     ("dossier", "record_first_accessed_by.v1"): "on_record_first_accessed_by",
+    ("dossier", "record_state_changed.v1"): "on_record_state_changed",
+    ("dossier", "mandate_opened.v1"): "on_mandate_opened",
+    ("dossier", "emergency_access_opened.v1"): "on_emergency_access_opened",
+    ("dossier", "responsibility_access_opened.v1"): "on_responsibility_access_opened",
+    ("dossier", "presence_code_tried.v1"): "on_presence_code_tried",
+    ("dossier", "presence_code_regenerated.v1"): "on_presence_code_regenerated",
+    ("dossier", "grant_ended.v1"): "on_grant_ended",
+    ("dossier", "licence_stops_grants.v1"): "on_licence_stops_grants",
+    ("dossier", "assistant_accepted.v1"): "on_assistant_accepted",
+    ("dossier", "representative_recorded.v1"): "on_representative_recorded",
+    ("dossier", "referring_physician_proposed.v1"): "on_referring_physician_proposed",
+    ("dossier", "referring_physician_changed.v1"): "on_referring_physician_changed",
     ("identity", "account_invited.v1"): "on_account_invited",
     ("identity", "one_time_code_requested.v1"): "on_one_time_code_requested",
     ("identity", "account_notice_due.v1"): "on_account_notice_due",
     ("documents", "document_deposited.v1"): "on_document_deposited",
     ("documents", "confidentiality_changed.v1"): "on_confidentiality_changed",
+    ("documents", "document_blocked.v1"): "on_document_blocked",
+    ("documents", "document_released.v1"): "on_document_released",
+    ("documents", "document_restricted.v1"): "on_document_restricted",
+    ("documents", "block_reminder_due.v1"): "on_block_reminder_due",
 }
 """(emitter, event type) -> handler. The handler's name is part of the contract: parked events are known by it."""
 
 DOCUMENT_DEPOSITED: Final = "lu.dsp.document.deposited.v1"
 DOCUMENT_CONFIDENTIALITY_CHANGED: Final = "lu.dsp.document.confidentiality_changed.v1"
+DOCUMENT_BLOCKED: Final = "lu.dsp.document.blocked.v1"
+DOCUMENT_RELEASED: Final = "lu.dsp.document.released.v1"
 
-FOREIGN_EVENT_TYPES: Final[tuple[str, ...]] = (DOCUMENT_DEPOSITED, DOCUMENT_CONFIDENTIALITY_CHANGED)
+FOREIGN_EVENT_TYPES: Final[tuple[str, ...]] = (
+    DOCUMENT_DEPOSITED, DOCUMENT_CONFIDENTIALITY_CHANGED, DOCUMENT_BLOCKED, DOCUMENT_RELEASED,
+)  # fmt: skip
 """CloudEvents types a foreign system may subscribe to."""
 
 LANGUAGES: Final[tuple[str, ...]] = ("fr", "lb", "pt", "en", "de")

@@ -6,6 +6,7 @@ A handler only puts its letter down, so that a million of them at once keep nobo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -28,30 +29,35 @@ class Letters(Desk):
     """What makes a letter due, and the queue as the agency's agents see it."""
 
     @on("dossier", RecordOpened, together=True)
-    def on_record_opened(self, session: Session, event: Received) -> None:
+    def on_record_opened(self, session: Session, events: Sequence[Received]) -> None:
         """Puts down the letter of a new record: codes, and the holder's rights in words, within 7 days [seed 002]."""
-        opened: RecordOpened = event.data
-        store_letters.add_letter(
-            session, letter_id=rules.letter_id_for(event.id, opened.patient_id), event_id=event.id,
-            request_id=event.context.request_id, occasion="record_opened", recipient_kind="patient",
-            recipient_id=opened.patient_id, record_id=opened.record_id, purpose="activation", reference="",
-            due_by=rules.letter_due_by(opened.requested_at or event.time),
-        )  # fmt: skip
+        store_letters.add_letters(session, [
+            {
+                "letter_id": rules.letter_id_for(event.id, event.data.patient_id), "event_id": event.id,
+                "request_id": event.context.request_id, "occasion": "record_opened", "recipient_kind": "patient",
+                "recipient_id": event.data.patient_id, "record_id": event.data.record_id, "purpose": "activation",
+                "reference": "", "due_by": rules.letter_due_by(event.data.requested_at or event.time),
+            }
+            for event in events
+        ])  # fmt: skip
 
     @on("identity", AccountInvited, together=True)
-    def on_account_invited(self, session: Session, event: Received) -> None:
+    def on_account_invited(self, session: Session, events: Sequence[Received]) -> None:
         """Puts down the letter with which somebody activates an account, or finds back into it.
 
         A patient gets it for a letter that was lost: without a presence code, the one they have stays good.
         """
-        invited: AccountInvited = event.data
-        store_letters.add_letter(
-            session, letter_id=rules.letter_id_for(event.id, invited.subject_id), event_id=event.id,
-            request_id=event.context.request_id,
-            occasion=rules.letter_of_invited(invited.subject_kind, invited.purpose),
-            recipient_kind=invited.subject_kind, recipient_id=invited.subject_id, record_id=None,
-            purpose=invited.purpose, reference=invited.invitation_id, due_by=rules.letter_due_by(event.time),
-        )  # fmt: skip
+        store_letters.add_letters(session, [
+            {
+                "letter_id": rules.letter_id_for(event.id, event.data.subject_id), "event_id": event.id,
+                "request_id": event.context.request_id,
+                "occasion": rules.letter_of_invited(event.data.subject_kind, event.data.purpose),
+                "recipient_kind": event.data.subject_kind, "recipient_id": event.data.subject_id, "record_id": None,
+                "purpose": event.data.purpose, "reference": event.data.invitation_id,
+                "due_by": rules.letter_due_by(event.time),
+            }
+            for event in events
+        ])  # fmt: skip
 
     @rpc
     def list_letters(

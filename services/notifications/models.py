@@ -140,6 +140,20 @@ class Document(Model):
     level_at: Mapped[datetime]
 
 
+class Restriction(Model):
+    """Whether a document is hidden from a professional, as documents told last; the latest time is the truth.
+
+    Kept by itself: it may arrive before the deposit does.
+    """
+
+    __tablename__ = "restrictions"
+
+    document_id: Mapped[str] = mapped_column(_ID, primary_key=True)
+    professional_id: Mapped[str] = mapped_column(_ID, primary_key=True)
+    restricted: Mapped[bool]
+    at: Mapped[datetime]
+
+
 class Delivery(Model):
     """One event for one subscription. `waiting` until the subscriber's queue confirmed it, `withheld` for good when
     its readers had lost their ground by then."""

@@ -61,7 +61,7 @@ class Printing(Desk):
     def _print(self, letter: Letter) -> str:
         """Prints one letter; the language it is in."""
         kind, subject_id = letter.recipient_kind, letter.recipient_id
-        to = self._address(kind, subject_id, _context(letter))
+        to = self._addressee(letter)
         presence = None
         if letter.record_id is not None:
             presence = self.dossier.issue_presence_code(
@@ -88,6 +88,21 @@ class Printing(Desk):
             )
         )
         return language
+
+    def _addressee(self, letter: Letter) -> dict[str, Any]:
+        """Whom a letter is addressed to: of a record whose holder is represented, those who represent them.
+
+        Judged when it is printed: a parent recorded while it waited gets it [RGD 2].
+        """
+        own = self._address(letter.recipient_kind, letter.recipient_id, _context(letter))
+        if letter.record_id is None:
+            return own
+        reached = self.dossier.letter_recipients(_context(letter), record_id=letter.record_id)
+        if reached["patient_ids"] == [reached["holder_id"]]:
+            return own
+        theirs = [self._address("patient", each, _context(letter)) for each in reached["patient_ids"]]
+        words = catalogue(rules.language_of(theirs[0]["language"]))["letter"]["represents"]
+        return rules.addressed_to(theirs, own["name_lines"], words)
 
     def _address(self, kind: str, subject_id: str, context: Context) -> dict[str, Any]:
         """Where a letter goes. An agent's is handed over at the agency: the directory knows no address of theirs."""

@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.notifications.contract import (
+    DOCUMENT_BLOCKED,
     DOCUMENT_CONFIDENTIALITY_CHANGED,
     DOCUMENT_DEPOSITED,
+    DOCUMENT_RELEASED,
     FOREIGN_EVENT_TYPES,
     LANGUAGES,
     LETTER_STATES,
@@ -77,6 +79,19 @@ def letter_id_for(event_id: str, recipient_id: str) -> str:
     folder is always valid.
     """
     return str(uuid.uuid5(_LETTERS, f"{event_id}/{recipient_id}"))
+
+
+def addressed_to(
+    representatives: Sequence[Mapping[str, Any]], holder_name: Sequence[str], words: str
+) -> dict[str, Any]:
+    """One address of those who represent somebody: the first one's, with whoever else lives there, and for whom.
+
+    words: what stands before the holder's {name}. A letter has codes, so there is one of it, not one for each.
+    """
+    first = representatives[0]
+    there = [each for each in representatives if each["address_lines"] == first["address_lines"]]
+    names = [line for each in there for line in each["name_lines"]]
+    return {**first, "name_lines": [*names, *(words.format(name=name) for name in holder_name)]}
 
 
 LETTER_WITHIN: Final = timedelta(days=7)
@@ -305,7 +320,10 @@ SOURCE: Final = "urn:dsp"
 
 @dataclass(frozen=True)
 class KnownDocument:
-    """What notifications keeps of a document: ids and codes out of documents' events."""
+    """What notifications keeps of a document: ids and codes out of documents' events.
+
+    restricted: the professionals it is hidden from.
+    """
 
     document_id: str
     record_id: str
@@ -314,6 +332,7 @@ class KnownDocument:
     category: str
     author_id: str | None
     level: str
+    restricted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -332,8 +351,13 @@ def facts_for_readers(document: KnownDocument) -> dict[str, Any]:
     return {
         "record_id": document.record_id,
         "category": document.category,
+        "type": document.document_type,
+        "folder": "",  # no event tells it: who reads certain folders only is not asked about
         "level": document.level,
         "author_id": document.author_id,
+        "patient_blocked": False,  # hides from the holder side alone
+        "withheld": False,
+        "restricted": list(document.restricted),
     }
 
 
@@ -345,6 +369,16 @@ def deposited_event(event_id: str, document: KnownDocument, deposited_at: str) -
 def confidentiality_changed_event(event_id: str, document: KnownDocument, changed_at: str) -> ForeignEvent:
     """A change of level as those who still read the document see it: the new level, never the one before."""
     return _foreign(event_id, DOCUMENT_CONFIDENTIALITY_CHANGED, document, "changed_at", changed_at)
+
+
+def blocked_event(event_id: str, document: KnownDocument, blocked_at: str) -> ForeignEvent:
+    """A patient block as professionals who read the document see it: never why, and by whom neither."""
+    return _foreign(event_id, DOCUMENT_BLOCKED, document, "blocked_at", blocked_at)
+
+
+def released_event(event_id: str, document: KnownDocument, released_at: str) -> ForeignEvent:
+    """The end of a patient block."""
+    return _foreign(event_id, DOCUMENT_RELEASED, document, "released_at", released_at)
 
 
 def _foreign(event_id: str, event_type: str, document: KnownDocument, named: str, at: str) -> ForeignEvent:

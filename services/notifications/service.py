@@ -1,10 +1,10 @@
 """notifications tells people and foreign systems: letters, mail and SMS, and events on queues of their own.
 
-It owns the letters (letters.py), which wait until they are printed (printing.py), the messages (messages.py) that went
-out, that is, what was said to whom because of which event, and the subscriptions of foreign systems with their
-deliveries (subscriptions.py). It never decides who may see what (dossier is asked at the moment of sending), never
-keeps a code, an address or a text, and never puts a name, a title or anything about health into a mail, an SMS or an
-event.
+It owns the letters (letters.py), which wait until they are printed (printing.py), the messages (messages.py,
+record_news.py) that went out, that is, what was said to whom because of which event, and the subscriptions of foreign
+systems with their deliveries (subscriptions.py). It never decides who may see what (dossier is asked at the moment of
+sending), never keeps a code, an address or a text, and never puts a name, a title or anything about health into a mail,
+an SMS or an event.
 
 The handlers talk to the outside inside a transaction: a crash in between repeats the whole, under the same letter id,
 Message-ID, client reference or event id, so that nobody can take the second for something new.
@@ -24,6 +24,7 @@ from services.notifications.desk import Outside
 from services.notifications.letters import Letters
 from services.notifications.messages import Messages
 from services.notifications.printing import Printing
+from services.notifications.record_news import RecordNews
 from services.notifications.subscriptions import Subscriptions
 from services.settings import load
 
@@ -47,7 +48,7 @@ class Ports(DependencyProvider):  # type: ignore[misc]
         return self.outside
 
 
-class Notifications(Letters, Printing, Messages, Subscriptions):
+class Notifications(Letters, Printing, Messages, RecordNews, Subscriptions):
     """The nameko service; shapes and refusals are in contract.py."""
 
     name = contract.NAME

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session, sessionmaker
 
-from services.notifications.models import Delivery, Document, Message, Subscription
+from services.notifications.models import Delivery, Document, Message, Restriction, Subscription
 from services.notifications.rules import ForeignEvent, KnownDocument
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -20,6 +20,11 @@ def message_settled(session: Session, event_id: str, recipient_id: str) -> bool:
     """Whether this event was already told to this person, or is never going to be."""
     told = (Message.event_id == event_id, Message.recipient_id == recipient_id)
     return session.scalar(sa.select(sa.exists().where(*told))) is True
+
+
+def settled_recipients(session: Session, event_id: str) -> set[str]:
+    """Everybody who was already told of this event, or is never going to be."""
+    return set(session.scalars(sa.select(Message.recipient_id).where(Message.event_id == event_id)))
 
 
 def keep_message(session: Session, **row: Any) -> None:
@@ -54,15 +59,34 @@ def keep_level(session: Session, document_id: str, level: str, at: datetime) -> 
     return known_document(session, document_id)
 
 
+def keep_restriction(session: Session, document_id: str, professional_id: str, restricted: bool, at: datetime) -> None:
+    """Notes whether a document is hidden from a professional, unless something newer is known of it."""
+    told = insert(Restriction).values(
+        document_id=document_id, professional_id=professional_id, restricted=restricted, at=at
+    )
+    newer = {"restricted": told.excluded.restricted, "at": told.excluded.at}
+    session.execute(
+        told.on_conflict_do_update(
+            index_elements=["document_id", "professional_id"], set_=newer, where=Restriction.at < told.excluded.at
+        )
+    )
+
+
 def known_document(session: Session, document_id: str) -> KnownDocument | None:
     """What the projection holds of a document now."""
     row = session.execute(sa.select(*_DOCUMENT).where(Document.document_id == document_id)).one_or_none()
-    return None if row is None else KnownDocument(**row._mapping)
+    return None if row is None else KnownDocument(**{**row._mapping, "restricted": tuple(row.restricted)})
 
 
 _DOCUMENT = (
     Document.document_id, Document.record_id, Document.version_id, Document.document_type, Document.category,
     Document.author_id, Document.level,
+    sa.func.array(
+        sa.select(Restriction.professional_id)
+        .where(Restriction.document_id == Document.document_id, Restriction.restricted)
+        .order_by(Restriction.professional_id).correlate(Document).scalar_subquery(),
+        type_=ARRAY(sa.Uuid(as_uuid=False)),
+    ).label("restricted"),
 )  # fmt: skip
 
 

@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from services.notifications.models import Letter
 
 
-def add_letter(session: Session, **row: Any) -> None:
-    """Puts a letter down to be printed; the one that this event has caused for this person already stays as it is."""
-    values = {"state": "waiting", "attempts": 0, **row}
-    session.execute(insert(Letter).values(**values).on_conflict_do_nothing())
+def add_letters(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Puts letters down to be printed; one that its event has caused for its person already stays as it is."""
+    session.execute(
+        insert(Letter).on_conflict_do_nothing(), [{"state": "waiting", "attempts": 0, **row} for row in rows]
+    )
 
 
 def claim_letter(session: Session, at: datetime) -> Letter | None:

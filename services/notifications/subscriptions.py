@@ -16,7 +16,13 @@ from sqlalchemy.orm import Session
 from services.audit.contract import traced
 from services.bus import Received, emit, fresh_context, on, rpc
 from services.db import new_id, now, rfc3339
-from services.documents.contract import ConfidentialityChanged, DocumentDeposited
+from services.documents.contract import (
+    ConfidentialityChanged,
+    DocumentBlocked,
+    DocumentDeposited,
+    DocumentReleased,
+    DocumentRestricted,
+)
 from services.notifications import rules, store
 from services.notifications.contract import (
     CreatedSubscription,
@@ -38,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class DepositNotYetKnown(Exception):
-    """A document's level changed before its deposit arrived here: the event is tried again after it."""
+    """Something befell a document before its deposit arrived here: the event is tried again after it."""
 
 
 class Subscriptions(Desk):
@@ -195,6 +201,35 @@ class Subscriptions(Desk):
         shown = replace(document, record_id=told.record_id)
         foreign = rules.confidentiality_changed_event(event.id, shown, told.changed_at)
         self._tell_systems(session, event.context, foreign, document)
+
+    @on("documents", DocumentBlocked)
+    def on_document_blocked(self, session: Session, event: Received) -> None:
+        """Tells the systems of professionals who may read the document that its patient must not hear of it yet."""
+        told: DocumentBlocked = event.data
+        document = self._known(session, told.document_id)
+        foreign = rules.blocked_event(event.id, replace(document, record_id=told.record_id), told.at)
+        self._tell_systems(session, event.context, foreign, document)
+
+    @on("documents", DocumentReleased)
+    def on_document_released(self, session: Session, event: Received) -> None:
+        """Tells the same systems that the patient sees the document again."""
+        told: DocumentReleased = event.data
+        document = self._known(session, told.document_id)
+        foreign = rules.released_event(event.id, replace(document, record_id=told.record_id), told.at)
+        self._tell_systems(session, event.context, foreign, document)
+
+    @on("documents", DocumentRestricted)
+    def on_document_restricted(self, session: Session, event: Received) -> None:
+        """Keeps whom a document is hidden from, for all that is told of it from now on; nobody hears of that itself."""
+        told: DocumentRestricted = event.data
+        at = datetime.fromisoformat(told.at)
+        store.keep_restriction(session, told.document_id, told.professional_id, told.restricted, at)
+
+    def _known(self, session: Session, document_id: str) -> KnownDocument:
+        document = store.known_document(session, document_id)
+        if document is None:
+            raise DepositNotYetKnown()
+        return document
 
     def _tell_systems(self, session: Session, context: Context, event: ForeignEvent, document: KnownDocument) -> None:
         """Puts an event down for each subscription that may have it and tries to send it at once.

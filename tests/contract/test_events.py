@@ -21,13 +21,12 @@ PERSONAL = {
 }  # fmt: skip
 
 
-
 def events() -> list[type[Any]]:
     found = []
     for service in SERVICES:
         contract = importlib.import_module(f"services.{service}.contract")
         for value in vars(contract).values():
-            own = getattr(value, "__module__", "") == contract.__name__
+            own = getattr(value, "__module__", "").startswith(contract.__name__)
             if own and dataclasses.is_dataclass(value) and isinstance(getattr(value, "type", None), str):
                 found.append(value)
     return found

@@ -32,7 +32,7 @@ class Directory:
         sa.event.listen(house.sessions["directory"].engine, "before_cursor_execute", self._note)
 
     def _note(self, _connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        if statement.startswith("SELECT patients.patient_id, coalesce("):  # not the comparing of who is registered
+        if "SELECT patients.patient_id, coalesce(" in statement:  # not the comparing of who is registered
             self.asked.append(set(values.values()))
 
     def patient(self, family: str = "Weber") -> str:

@@ -168,3 +168,19 @@ def test_every_service_is_listened_to() -> None:
     assert {source for source, _ in SUBSCRIPTIONS} == {
         "identity", "directory", "dossier", "documents", "audit", "notifications",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("view", "may_see_withheld", "kinds"),
+    [
+        ("record", True, ("blocked",)),
+        ("record", False, ("blocked", "withheld")),
+        ("own", True, ()),
+        ("own", False, ()),
+        ("none", False, ()),
+    ],
+)
+def test_the_holder_side_reads_nothing_of_what_is_hidden_from_it(
+    view: rules.View, may_see_withheld: bool, kinds: tuple[str, ...]
+) -> None:
+    assert rules.left_out(view, may_see_withheld=may_see_withheld) == kinds

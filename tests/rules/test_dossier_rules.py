@@ -1,130 +1,38 @@
-"""Who may do what in a record, cell by cell and row by row, each allowed case beside its forbidden twin.
-
-The tables of this file are its own statement of RGD Annex 1 and of the domain's tables, written down again and
-not read from the service's files, so that a slip in either shows.
-"""
+"""What a ground gives, cell by cell and row by row, each allowed case beside its forbidden twin."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from itertools import product
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from services.dossier import contract, presence_code, rules
-from services.dossier.contract import CATEGORIES, GROUNDS, LEVELS, NOBODY, PROFESSIONS, STATES, AccessScope
-from services.dossier.rules import Facts, Grant
-from services.dossier.tables import TABLES
-
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-RECORD, PATIENT, PROFESSIONAL, SOMEBODY_ELSE = (f"0190aaaa-0000-7000-8000-00000000000{n}" for n in range(1, 5))
-
-COLUMNS = [
-    "physician", "referring_physician", "pharmacist", "nurse", "allied_health", "midwife",
-    "laboratory_technician", "radiology_technologist", "care_assistant", "social_worker", "medical_biologist",
-]  # fmt: skip
-
-# RGD Annex 1. One character pair per column, in the order above: rw = read and deposit, r. = read, .. = nothing.
-ANNEX_1 = {
-    "personal_expression": "r. r. r. r. r. r. r. r. r. r. r.",
-    "summaries":           "rw rw .. r. r. r. .. r. r. r. ..",
-    "history":             "rw rw r. r. r. rw .. r. r. .. r.",
-    "allergies":           "rw rw rw r. r. r. r. r. r. .. r.",
-    "devices":             "rw rw .. r. r. r. .. r. r. .. r.",
-    "care_reports":        "rw rw r. rw rw rw r. r. r. rw r.",
-    "certificates":        "rw rw .. r. r. r. .. .. r. .. ..",
-    "imaging":             "rw rw .. r. r. r. .. r. .. .. ..",
-    "laboratory":          "rw rw r. r. r. r. r. r. r. .. rw",
-    "dispensation":        "r. r. rw r. .. .. .. .. .. .. ..",
-    "care_assessments":    "rw rw .. rw rw rw .. r. rw r. r.",
-    "prescriptions":       "rw rw rw r. r. rw r. r. r. .. r.",
-    "prevention":          "rw rw r. rw rw rw .. .. rw r. r.",
-    "socio_educational":   "r. r. .. rw rw r. .. .. r. r. ..",
-    "social_environment":  "r. r. .. rw rw rw .. .. r. rw ..",
-    "legal_protection":    "r. r. .. r. r. rw .. .. r. rw ..",
-    "social_coverage":     "r. r. r. r. rw r. r. .. r. rw r.",
-    "education":           "rw rw r. rw rw rw .. .. rw .. ..",
-    "access_traces":       ".. r. .. .. .. .. .. .. .. .. ..",
-}  # fmt: skip
-
-# Ground: which levels it reads, whether it deposits (domain, "Who may see what").
-LEVELS_OF = {
-    "holder": "standard confidential private",
-    "legal_representative": "standard confidential private",
-    "author": "standard confidential private",
-    "referring_physician": "standard confidential",
-    "circle": "standard confidential",
-    "presence": "standard",
-    "admission": "standard",
-    "hospital_emergency": "standard",
-    "order": "standard",
-    "responsibility": "standard",
-    "emergency": "standard",
-}
-DEPOSITING = {"referring_physician", "circle", "presence", "admission", "hospital_emergency", "order"}
-MATRIX_READING = {
-    "referring_physician",
-    "circle",
-    "presence",
-    "admission",
-    "hospital_emergency",
-    "responsibility",
-    "emergency",
-}
-
-CELLS = [
-    (category, column, cell)
-    for category, row in ANNEX_1.items()
-    for column, cell in zip(COLUMNS, row.split(), strict=True)
-]
-
-
-def cell_of(category: str, column: str) -> str:
-    return ANNEX_1[category].split()[COLUMNS.index(column)]
-
-
-def grant(ground: str, *, since: timedelta = -timedelta(hours=1), until: timedelta | None = None) -> Grant:
-    """A ground that has run for an hour, and goes on."""
-    end = None if until is None else NOW + until
-    return Grant(ground, NOW + since, end, end)
-
-
-def presence(age: timedelta) -> Grant:
-    """A presence mandate opened that long ago."""
-    start = NOW - age
-    return Grant("presence", start, start + timedelta(hours=24), start + timedelta(days=15))
-
-
-def professional(*grants: Grant, profession: str | None = "physician", **changes: Any) -> Facts:
-    """A licensed professional in an active record."""
-    facts = Facts(
-        record_id=RECORD, patient_id=PATIENT, state="active", capacity="professional", professional_id=PROFESSIONAL,
-        profession=profession, claimed_profession=profession, licence="valid", grants=grants,
-    )  # fmt: skip
-    return replace(facts, **changes)
-
-
-def holder(**changes: Any) -> Facts:
-    """The patient, logged in as one, and their own active record."""
-    facts = Facts(record_id=RECORD, patient_id=PATIENT, state="active", capacity="patient", own_patient_id=PATIENT)
-    return replace(facts, **changes)
-
-
-def scope(facts: Facts, now: datetime = NOW) -> AccessScope:
-    return rules.scope(TABLES, facts, now)
-
-
-def may_read(given_scope: AccessScope, category: str, level: str = "standard") -> bool:
-    return given_scope.reading_clause(category, level) is not None
-
-
-def may_deposit(given_scope: AccessScope, category: str) -> bool:
-    return any(category in clause.deposit for clause in given_scope.clauses)
-
+from services.dossier import rules
+from services.dossier.contract import CATEGORIES, GROUNDS, LEVELS, PROFESSIONS
+from services.dossier.rules import Facts
+from tests.rules.situations import (
+    ANNEX_1,
+    CELLS,
+    COLUMNS,
+    DEPOSITING,
+    EMERGENCY_LEVELS,
+    LEVELS_OF,
+    MATRIX_READING,
+    NOW,
+    PROFESSIONAL,
+    RECORD,
+    SOMEBODY_ELSE,
+    TABLES,
+    document,
+    grant,
+    holder,
+    may_deposit,
+    may_read,
+    presence,
+    professional,
+    reader,
+    reads,
+    scope,
+)  # fmt: skip
 
 # --- the matrix ---------------------------------------------------------------------------------------------
 
@@ -180,12 +88,17 @@ def test_a_profession_that_annex_1_does_not_name_gets_nothing() -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("ground", sorted(LEVELS_OF))
+@pytest.mark.parametrize("ground", GROUNDS)
 def test_a_ground_reads_the_levels_of_its_row_and_no_other(ground: str, level: str) -> None:
-    assert (level in TABLES.grounds[ground].levels) is (level in LEVELS_OF[ground].split())
-    if ground in MATRIX_READING:
-        found = scope(professional(grant(ground)))
-        assert may_read(found, "history", level) is (level in LEVELS_OF[ground].split())
+    shown = document(level, author_id=PROFESSIONAL if ground == "author" else SOMEBODY_ELSE)
+    assert reads(reader(ground), shown) is (level in LEVELS_OF[ground].split())
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("setting", EMERGENCY_LEVELS)
+def test_emergency_access_reads_the_levels_that_the_holder_s_setting_allows(setting: str, level: str) -> None:
+    facts = reader("emergency", settings={"emergency": setting})
+    assert reads(facts, document(level)) is (level in EMERGENCY_LEVELS[setting].split())
 
 
 @pytest.mark.parametrize("ground", sorted(MATRIX_READING | {"order"}))
@@ -283,359 +196,3 @@ def test_access_ends_with_what_the_named_ground_gives_now() -> None:
     assert rules.access_ends(TABLES, professional(reading), NOW) == reading.read_until
     assert rules.access_ends(TABLES, professional(depositing), NOW) == depositing.deposit_until
     assert rules.access_ends(TABLES, professional(reading, grant("circle")), NOW) is None
-
-
-# --- state, licence, blocklist, capacity --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_professionals_enter_active_and_lapsed_records_only(state: str) -> None:
-    found = scope(professional(grant("circle"), state=state))
-    assert bool(found.clauses) is (state in ("active", "open_by_lapse"))
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_the_holder_enters_until_closing_and_sees_the_state_of_a_closed_record(state: str) -> None:
-    found = scope(holder(state=state))
-    assert bool(found.clauses) is (state not in ("closed", "deleted"))
-    assert found.holder_side is (state != "deleted")
-    assert found.state == (None if state == "deleted" else state)
-
-
-@pytest.mark.parametrize("licence", ["suspended", "withdrawn", None])
-def test_a_professional_without_a_valid_licence_gets_nothing(licence: str | None) -> None:
-    assert scope(professional(grant("circle"))).clauses
-    assert scope(professional(grant("circle"), licence=licence)).clauses == ()
-
-
-def test_a_professional_the_directory_never_announced_gets_nothing() -> None:
-    assert scope(professional(grant("circle"), profession=None, licence=None)).clauses == ()
-
-
-def test_a_token_that_claims_another_profession_than_the_directory_gets_nothing() -> None:
-    assert scope(professional(grant("circle"), profession="nurse", claimed_profession="physician")).clauses == ()
-
-
-def test_a_blocked_professional_looks_like_one_without_a_ground() -> None:
-    assert scope(professional(grant("circle"))).clauses
-    assert scope(professional(grant("circle"), blocked=True)) == scope(professional())
-
-
-def test_an_author_keeps_their_own_documents_without_a_ground_and_through_a_block() -> None:
-    for facts in (professional(), professional(grant("circle"), blocked=True)):
-        assert scope(facts).author_id == PROFESSIONAL
-        assert rules.may_read_document(scope(facts), "certificates", "private", PROFESSIONAL)
-        assert not rules.may_read_document(scope(facts), "certificates", "private", SOMEBODY_ELSE)
-
-
-@pytest.mark.parametrize("state", ["requested", "open", "closed", "deleted"])
-def test_a_closed_record_is_unreadable_to_its_authors_too(state: str) -> None:
-    assert scope(professional(state=state)).author_id == NOBODY
-
-
-def test_an_author_without_a_valid_licence_reads_nothing() -> None:
-    assert scope(professional(licence="suspended")).author_id == NOBODY
-
-
-def test_authorship_deposits_nothing() -> None:
-    assert not scope(professional()).deposit_by_author
-    assert rules.depositable(scope(professional())) == []
-
-
-def test_a_document_without_an_author_belongs_to_no_one_without_a_ground() -> None:
-    assert not rules.may_read_document(scope(Facts(RECORD, PATIENT, "active", "agent")), "history", "standard", None)
-
-
-@pytest.mark.parametrize("capacity", ["agent", "machine", "nobody"])
-def test_agents_and_machines_never_get_a_clause(capacity: str) -> None:
-    facts = replace(professional(grant("circle")), capacity=capacity, own_patient_id=PATIENT)
-    assert (scope(facts).clauses, scope(facts).author_id, scope(facts).holder_side) == ((), None, False)
-
-
-def test_a_professional_who_is_also_the_holder_has_the_rights_of_the_chosen_capacity_alone() -> None:
-    as_professional = professional(own_patient_id=PATIENT)
-    as_patient = replace(professional(grant("circle")), capacity="patient", own_patient_id=PATIENT)
-    assert scope(as_professional).clauses == ()
-    assert [clause.ground for clause in scope(as_patient).clauses] == ["holder"]
-    assert scope(as_patient).author_id is None
-
-
-def test_a_professional_of_another_record_s_patient_gets_nothing_as_a_patient() -> None:
-    facts = replace(professional(grant("circle")), capacity="patient", own_patient_id=SOMEBODY_ELSE)
-    assert scope(facts).clauses == ()
-
-
-def test_unknown_closed_blocked_and_groundless_differ_in_nothing_but_authorship() -> None:
-    unknown = scope(professional(patient_id=None, state=None, licence="valid"))
-    for facts in (
-        professional(),
-        professional(grant("circle"), blocked=True),
-        professional(grant("circle"), state="closed"),
-        professional(grant("circle"), licence="withdrawn"),
-    ):
-        assert replace(scope(facts), author_id=None) == replace(unknown, author_id=None)
-
-
-def test_only_professionals_see_what_is_blocked_for_the_patient() -> None:
-    assert scope(professional(grant("circle"))).may_see_blocked
-    assert not scope(holder()).may_see_blocked
-
-
-# --- first access, presence mandates ------------------------------------------------------------------------
-
-
-def test_the_first_ground_is_told_and_the_second_is_not() -> None:
-    newcomer = professional(grant("circle"))
-    assert rules.is_first_access(newcomer, scope(newcomer))
-    known = replace(newcomer, accessed_before=True)
-    assert not rules.is_first_access(known, scope(known))
-
-
-def test_authorship_and_the_holder_are_no_first_access() -> None:
-    assert not rules.is_first_access(professional(), scope(professional()))
-    assert not rules.is_first_access(holder(), scope(holder()))
-
-
-def test_a_licensed_professional_may_open_a_presence_mandate() -> None:
-    assert rules.may_open_presence_mandate(TABLES, professional())
-    assert rules.may_open_presence_mandate(TABLES, professional(state="open_by_lapse"))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"blocked": True},
-        {"licence": "suspended"},
-        {"licence": None, "profession": None},
-        {"claimed_profession": "nurse"},
-        {"profession": "homeopath", "claimed_profession": "homeopath"},
-        {"state": "open"},
-        {"state": "closed"},
-        {"state": "deleted"},
-        {"state": None, "patient_id": None},
-        {"capacity": "patient"},
-        {"capacity": "agent"},
-    ],
-    ids=lambda changes: "-".join(f"{name}={value}" for name, value in changes.items()),
-)
-def test_a_right_code_opens_nothing_for(changes: dict[str, Any]) -> None:
-    assert not rules.may_open_presence_mandate(TABLES, professional(**changes))
-
-
-def test_a_presence_mandate_reads_24_hours_and_deposits_15_days() -> None:
-    kind = TABLES.mandate_kinds["presence"]
-    assert (kind.reads, kind.deposits) == (timedelta(hours=24), timedelta(days=15))
-
-
-# --- refusals -----------------------------------------------------------------------------------------------
-
-
-def test_the_holder_of_a_closed_record_is_told_so_and_everybody_else_that_there_is_none() -> None:
-    closed, stranger = scope(holder(state="closed")), scope(professional(grant("circle"), state="closed"))
-    assert rules.require_ground(closed) is None
-    assert isinstance(rules.require_open_ground(closed), contract.RecordClosed)
-    assert isinstance(rules.require_holder_side(closed), contract.RecordClosed)
-    for require in (rules.require_ground, rules.require_open_ground, rules.require_holder_side):
-        assert isinstance(require(stranger), contract.RecordNotFound)
-
-
-def test_grants_are_the_holder_s_to_change_and_nobody_else_s() -> None:
-    assert rules.require_holder_side(scope(holder())) is None
-    assert isinstance(rules.require_holder_side(scope(professional(grant("circle")))), contract.RecordNotFound)
-
-
-# --- life cycle ---------------------------------------------------------------------------------------------
-
-LIFE = {
-    (None, "requested"): {"voluntary_request"},
-    (None, "open"): {"affiliation"},
-    ("requested", "open"): {"identity_checked"},
-    ("open", "active"): {"activation"},
-    ("open", "open_by_lapse"): {"lapse"},
-    ("open", "deleted"): {"opposition"},
-    ("open_by_lapse", "active"): {"activation"},
-    ("closed", "active"): {"reopening", "unmerged"},
-    ("closed", "deleted"): {"ten_years_closed"},
-    ("requested", "closed"): {"merged"},
-    ("closed", "closed"): {"merged", "unmerged"},
-    ("closed", "requested"): {"unmerged"},
-    ("closed", "open"): {"unmerged"},
-    ("closed", "open_by_lapse"): {"unmerged"},
-} | {
-    (state, "closed"): {"holder_request", "agency_request", "death", "ten_years_without_access", "merged"}
-    for state in ("open", "open_by_lapse", "active")
-}
-
-
-@pytest.mark.parametrize("becomes", STATES)
-@pytest.mark.parametrize("state", [None, *STATES])
-def test_a_record_passes_from_state_to_state_for_the_causes_of_its_life_cycle_only(
-    state: str | None, becomes: str
-) -> None:
-    causes = {cause for _, _, cause in TABLES.life_cycle}
-    allowed = LIFE.get((state, becomes), set())
-    assert {cause for cause in causes if rules.may_become(TABLES, state, becomes, cause)} == allowed
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_a_search_calls_a_record_accessible_when_professionals_may_be_let_in(state: str) -> None:
-    assert rules.may_be_found(TABLES, state) is (state in ("active", "open_by_lapse"))
-
-
-# --- guesses ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("tries", "wait"),
-    [(0, 0), (1, 0), (4, 0), (5, 60), (6, 120), (7, 240), (8, 480), (10, 1920), (11, 3600), (12, 3600), (5000, 3600)],
-)
-def test_five_tries_are_free_and_each_further_one_waits_longer(tries: int, wait: int) -> None:
-    throttle = TABLES.throttles["presence_code_per_record"]
-    assert rules.wait_before_try(throttle, tries, NOW if tries else None, NOW) == wait
-
-
-def test_the_wait_counts_from_the_last_try_and_ends() -> None:
-    throttle = TABLES.throttles["presence_code_per_record"]
-    assert rules.wait_before_try(throttle, 5, NOW - timedelta(seconds=59.2), NOW) == 1
-    assert rules.wait_before_try(throttle, 5, NOW - timedelta(seconds=60), NOW) == 0
-
-
-def test_a_professional_has_more_tries_over_all_records_than_on_one() -> None:
-    throttle = TABLES.throttles["presence_code_per_professional"]
-    assert rules.wait_before_try(throttle, 19, NOW, NOW) == 0
-    assert rules.wait_before_try(throttle, 20, NOW, NOW) > 0
-
-
-def test_a_presence_code_has_eight_characters_without_look_alikes() -> None:
-    codes = [presence_code.draw() for _ in range(200)]
-    assert {len(code) for code in codes} == {8}
-    assert not set("".join(codes)) & set("0O1IL2Z5S8BUV") - {"U"}
-    assert not {"U", "V"} <= set(presence_code.ALPHABET)
-    assert len(set(codes)) == 200
-
-
-@pytest.mark.parametrize("entry", ["ACDE3467", "acde3467", " ACDE-3467 ", "acde 3467\n"])
-def test_case_spaces_and_hyphens_do_not_count_in_a_presence_code(entry: str) -> None:
-    assert presence_code.as_issued(entry) == "ACDE3467"
-
-
-# --- ids and the wire ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("value", [None, 7, "", "x", "'; drop table records", RECORD + "0", [RECORD]])
-def test_what_is_no_id_becomes_the_id_that_nothing_has(value: object) -> None:
-    assert rules.id_of(value) == NOBODY
-
-
-def test_an_id_has_one_spelling() -> None:
-    assert rules.id_of(RECORD.upper()) == RECORD
-    assert rules.id_of("{" + RECORD.replace("-", "") + "}") == RECORD
-
-
-def test_a_scope_comes_back_from_the_wire_as_it_left() -> None:
-    for facts in (holder(), professional(), professional(grant("circle"), presence(timedelta(hours=1)))):
-        assert AccessScope.from_wire(scope(facts).to_wire()) == scope(facts)
-
-
-def test_a_scope_on_the_wire_is_plain_json() -> None:
-    wire = scope(professional(grant("circle"))).to_wire()
-    assert set(wire) == {
-        "record_id", "patient_id", "state", "holder_side", "may_see_blocked", "author_id", "deposit_by_author",
-        "clauses",
-    }  # fmt: skip
-    assert set(wire["clauses"][0]) == {"ground", "rule", "read", "deposit", "folders", "levels"}
-    assert isinstance(wire["clauses"][0]["read"], list)
-
-
-# --- the whole, against a reference written differently -----------------------------------------------------
-
-MINUTES = st.integers(-40 * 24 * 60, 40 * 24 * 60).map(lambda minutes: timedelta(minutes=minutes))
-PROFESSIONAL_GROUNDS = [
-    ground for ground in GROUNDS if ground not in ("holder", "legal_representative", "assistant", "author")
-]
-
-
-@st.composite
-def grants(draw: st.DrawFn) -> Grant:
-    since = NOW + draw(MINUTES)
-    read_until = draw(st.none() | MINUTES.map(lambda m: since + abs(m)))
-    deposit_until = None if read_until is None else read_until + abs(draw(MINUTES))
-    return Grant(draw(st.sampled_from(PROFESSIONAL_GROUNDS)), since, read_until, deposit_until)
-
-
-@st.composite
-def situations(draw: st.DrawFn) -> Facts:
-    profession = draw(st.sampled_from([*PROFESSIONS, *PROFESSIONS, "homeopath", None]))
-    claimed = draw(st.sampled_from([profession, profession, profession, "nurse"]))
-    return Facts(
-        record_id=RECORD,
-        patient_id=PATIENT,
-        state=draw(st.sampled_from(["active", "active", "active", *STATES])),
-        capacity=draw(st.sampled_from(["professional"] * 5 + ["patient", "agent", "machine"])),
-        own_patient_id=draw(st.sampled_from([None, PATIENT, SOMEBODY_ELSE])),
-        professional_id=draw(st.sampled_from([PROFESSIONAL] * 5 + [None])),
-        profession=profession,
-        claimed_profession=claimed,
-        licence=draw(st.sampled_from(["valid", "valid", "valid", "suspended", "withdrawn", None])),
-        blocked=draw(st.sampled_from([False, False, False, True])),
-        grants=tuple(draw(st.lists(grants(), max_size=4))),
-    )
-
-
-def reference(facts: Facts, action: str, category: str, level: str, author_id: str | None) -> bool:
-    """One document, one question, answered by going down the domain's list of conditions."""
-    if facts.capacity == "patient":
-        if facts.own_patient_id != facts.patient_id or facts.state in ("closed", "deleted"):
-            return False
-        return action == "read" or category == "personal_expression"
-    if facts.capacity != "professional" or facts.professional_id is None:
-        return False
-    if facts.state not in ("active", "open_by_lapse"):
-        return False
-    if facts.licence != "valid" or facts.profession is None or facts.profession != facts.claimed_profession:
-        return False
-    if action == "read" and author_id == facts.professional_id:
-        return True
-    return not facts.blocked and any(_by(one, facts.profession, action, category, level) for one in facts.grants)
-
-
-def _by(one: Grant, profession: str, action: str, category: str, level: str) -> bool:
-    column = profession
-    if one.ground == "referring_physician":
-        if profession != "physician":
-            return False
-        column = "referring_physician"
-    elif profession == "referring_physician" or profession not in COLUMNS:
-        return False
-    reading = one.since <= NOW and (one.read_until is None or one.read_until > NOW)
-    depositing = one.since <= NOW and (reading or one.deposit_until is None or one.deposit_until > NOW)
-    cell = cell_of(category, column)
-    if action == "read":
-        return reading and one.ground in MATRIX_READING and level in LEVELS_OF[one.ground].split() and cell != ".."
-    return depositing and one.ground in DEPOSITING and cell == "rw" and (reading or _goes_on(one.ground))
-
-
-def _goes_on(ground: str) -> bool:
-    """Mandates and orders let deposit after they let read; the others end as one."""
-    return ground in ("presence", "admission", "hospital_emergency", "order")
-
-
-@settings(max_examples=400, deadline=None)
-@given(situations())
-def test_a_scope_grants_exactly_what_matrix_levels_and_time_do(facts: Facts) -> None:
-    found = scope(facts)
-    for category, level, author in product(CATEGORIES, LEVELS, (PROFESSIONAL, SOMEBODY_ELSE, None)):
-        expected = reference(facts, "read", category, level, author)
-        assert rules.may_read_document(found, category, level, author) is expected, (category, level, author)
-    for category in CATEGORIES:
-        expected = reference(facts, "deposit", category, "standard", None)
-        assert may_deposit(found, category) is expected, category
-
-
-@settings(max_examples=200, deadline=None)
-@given(situations())
-def test_taking_a_grant_away_never_gives_anything(facts: Facts) -> None:
-    whole = scope(facts)
-    for index in range(len(facts.grants)):
-        less = scope(replace(facts, grants=facts.grants[:index] + facts.grants[index + 1 :]))
-        assert set(less.clauses) <= set(whole.clauses)

@@ -24,8 +24,10 @@ from services.identity.rules import ONE_TIME_CODE_LIFETIME
 from services.identity.rules_recovery import RESET_LIFETIME
 from services.notifications import rules
 from services.notifications.contract import (
+    DOCUMENT_BLOCKED,
     DOCUMENT_CONFIDENTIALITY_CHANGED,
     DOCUMENT_DEPOSITED,
+    DOCUMENT_RELEASED,
     FOREIGN_EVENT_TYPES,
     LANGUAGES,
     SUBSCRIPTIONS,
@@ -35,6 +37,7 @@ from services.notifications.ports.mail import MailRefused, compose
 from services.notifications.ports.subscriber_broker import encode
 from services.notifications.ports.texts import CATALOGUES, catalogue, date_text, mail_text, sms_text, time_text
 from services.notifications.reference_subscriber import understood
+from services.notifications.rules_record_news import OCCASIONS
 from services.notifications.service import Notifications
 
 EVENT = "01936f00-0000-7000-8000-000000000001"
@@ -45,7 +48,7 @@ AT = datetime(2026, 11, 21, 9, 15, tzinfo=UTC)
 MATRICULE = "1900010100564"
 NOTICES = tuple(f"account_notice.{occasion}" for occasion in NOTICE_OCCASIONS)
 CODES = ("one_time_code.contact", "one_time_code.helpdesk_contact", "one_time_code.log_in")
-MAILS = (*CODES, *NOTICES, "record_first_accessed_by")
+MAILS = (*CODES, *NOTICES, "record_first_accessed_by", *OCCASIONS)
 NEVER_BY_SMS = "account_notice.password_reset_requested"
 SMS = tuple(occasion for occasion in MAILS if occasion != NEVER_BY_SMS)
 LETTERS = (
@@ -53,7 +56,7 @@ LETTERS = (
 )  # fmt: skip
 VALUES = {
     "portal": "http://localhost:8080", "code": "6wqxU4", "minutes": "5", "date": "21 November 2026", "time": "10:15",
-    "link": "http://localhost:8080/password-reset#id.token",
+    "link": "http://localhost:8080/password-reset#id.token", "concerns": "It concerns you.", "whose": " (somebody)",
 }  # fmt: skip
 DOCUMENT = rules.KnownDocument(
     document_id="01936f00-0000-7000-8000-0000000000d1", record_id="01936f00-0000-7000-8000-0000000000e1",
@@ -323,6 +326,17 @@ def test_a_new_level_is_told_without_the_one_before_and_without_the_author() -> 
     assert PERSON not in encode(event).decode()
 
 
+@pytest.mark.parametrize(
+    ("made", "type_", "named"),
+    [(rules.blocked_event, DOCUMENT_BLOCKED, "blocked_at"), (rules.released_event, DOCUMENT_RELEASED, "released_at")],
+)
+def test_a_patient_block_is_told_without_a_reason_and_without_whose_it_was(made: Any, type_: str, named: str) -> None:
+    event = made(EVENT, replace(DOCUMENT, restricted=(OTHER_PERSON,)), "2026-11-21T09:15:00.000000Z")
+    assert event.type == type_ and event.data[named] == "2026-11-21T09:15:00.000000Z"
+    assert set(event.data) == {"record_id", "document_id", "version_id", "type", "category", "level", named}
+    assert PERSON not in encode(event).decode() and OTHER_PERSON not in encode(event).decode()
+
+
 def test_the_same_event_is_the_same_bytes_however_often_it_is_sent() -> None:
     event = rules.deposited_event(EVENT, DOCUMENT, "2026-11-21T09:15:00.000000Z")
     assert encode(event) == encode(event)
@@ -354,8 +368,14 @@ def test_the_reference_subscriber_takes_nothing_else_for_an_event(content_type: 
 
 def test_dossier_hears_of_a_document_what_a_decision_needs_and_no_more() -> None:
     assert rules.facts_for_readers(DOCUMENT) == {
-        "record_id": DOCUMENT.record_id, "category": "care_reports", "level": "standard", "author_id": PERSON,
+        "record_id": DOCUMENT.record_id, "category": "care_reports", "type": DOCUMENT.document_type, "folder": "",
+        "level": "standard", "author_id": PERSON, "patient_blocked": False, "withheld": False, "restricted": [],
     }  # fmt: skip
+
+
+def test_dossier_hears_whom_the_document_is_hidden_from() -> None:
+    facts = rules.facts_for_readers(replace(DOCUMENT, restricted=(PERSON, OTHER_PERSON)))
+    assert facts["restricted"] == [PERSON, OTHER_PERSON]
 
 
 def test_each_establishment_is_asked_about_once() -> None:
@@ -401,7 +421,8 @@ def test_the_catalogue_has_a_text_for_every_occasion_and_none_for_others(languag
     mails = {name for name, told in catalogue(language)["mail"].items() if isinstance(told, dict)}
     letters = {name for name, told in catalogue(language)["letter"].items() if isinstance(told, dict)}
     of_notices = {rules.occasion_of_notice(occasion) for occasion in NOTICE_OCCASIONS}
-    assert mails == set(MAILS) == {*rules.OCCASION_OF_PURPOSE.values(), *of_notices, "record_first_accessed_by"}
+    of_records = {"record_first_accessed_by", *OCCASIONS}
+    assert mails == set(MAILS) == {*rules.OCCASION_OF_PURPOSE.values(), *of_notices, *of_records}
     assert set(catalogue(language)["sms"]) == set(SMS)
     assert letters == set(LETTERS) == {*rules.LETTER_OF_INVITED.values(), rules.LETTER_OF_RECOVERY, "record_opened"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from services.tokens import Caller
 from tests import builders
 
 WORDING = next(iter(contract.DECLARATION_WORDINGS))
+RISK = {"risk_accepted": True, "risk_version": next(iter(contract.RISK_WORDINGS))}
 
 
 class DossierHouse:
@@ -45,6 +47,27 @@ class DossierHouse:
         caller = builders.caller("professional", profession=profession)
         self.told_of(caller, licence=licence, version=version)
         return caller
+
+    def colleague(self, of: Caller, profession: str = "physician", emergency: bool = False, version: int = 1) -> Caller:
+        """Another professional of the same establishment, logged in there; or, at its emergency service."""
+        caller = builders.caller("professional", profession=profession, establishment_id=of.establishment_id)
+        place = [of.establishment_id or ""]
+        self.hear(
+            "directory",
+            ProfessionalUpdated(
+                caller.professional_id or "", profession, "valid", place, version,
+                emergency_establishment_ids=place if emergency else [],
+            ),
+        )  # fmt: skip
+        return caller
+
+    def software(self, of: Caller, scope: str = "") -> Caller:
+        """Business software of the establishment, acting for this professional."""
+        client_id = new_id()
+        return replace(
+            of, account_id=client_id, client_id=client_id, scope=scope, purpose="TREAT", session_id=new_id(),
+            context=builders.context(),
+        )  # fmt: skip
 
     def told_of(self, caller: Caller, licence: str = "valid", version: int = 1, profession: str | None = None) -> None:
         assert caller.professional_id

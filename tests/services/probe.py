@@ -205,7 +205,11 @@ class Probe(Service):
         return True
 
     @on("audit", Poked, together=True)
-    def on_poked(self, session: Session, event: Received) -> None:
+    def on_poked(self, session: Session, events: list[Received]) -> None:
+        for event in events:
+            self._poke(session, event)
+
+    def _poke(self, session: Session, event: Received) -> None:
         _mark(session, f"poked {event.data.thing_id}", event.number or 0)
         if event.data.mood == "slow":
             eventlet.sleep(0.01)

@@ -50,7 +50,7 @@ def received(data: Any, source: str) -> Received:
 
 def tell(house: House, trace: AccessTraced, source: str = "documents") -> None:
     with house.sessions["audit"].transaction() as session:
-        house.audit.on_access_traced(session, received(trace, source))
+        house.audit.on_access_traced(session, [received(trace, source)])
 
 
 def open_record(house: House) -> tuple[Caller, str]:

@@ -59,6 +59,15 @@ def test_a_registration_begins_the_history(care: Care, whose: str) -> None:
     assert seen["licence_since"] == seen["history"]["licences"][0]["since"] and seen["licence_until"] is None
 
 
+def test_every_version_says_since_when_it_is_what_they_are(care: Care, whose: str) -> None:
+    before = now()
+    note(care, whose, "suspended")
+    registered, stopped = care.told(whose)
+    assert datetime.fromisoformat(registered["at"]) <= before <= datetime.fromisoformat(stopped["at"]) <= now()
+    [stop] = care.told(whose, "licence_withdrawn.v1")
+    assert stop["at"] >= stopped["at"], "a stop is never older than the version that tells of it"
+
+
 def test_a_temporary_stop_ends_by_itself_and_is_told_as_any_change(care: Care, whose: str) -> None:
     over = now() + timedelta(days=30)
     note(care, whose, "suspended", until=over)

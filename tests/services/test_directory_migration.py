@@ -15,6 +15,7 @@ from deploy.local.stack import Stack
 from services.db import migrate, new_id
 from services.directory import rules
 from services.directory.rules_blocking import stored_keys
+from tests.builders import newest_revision
 
 FIRST = "0001"
 MANY = 2_100  # more than the migration takes at once
@@ -165,11 +166,15 @@ def test_every_licence_has_a_beginning(release: FirstRelease, licence: str) -> N
     assert row == (licence, True, None)
 
 
+def test_nobody_is_attached_to_an_emergency_service_until_it_is_said(release: FirstRelease) -> None:
+    assert release.all("select distinct emergency from workplaces") == [(False,)]
+
+
 def test_a_second_run_of_the_migrations_changes_nothing(release: FirstRelease) -> None:
     before = release.all("select * from patients order by patient_id")
     migrate("directory", release.url)
     assert release.all("select * from patients order by patient_id") == before
-    assert release.one("select version_num from alembic_version") == "0002"
+    assert release.one("select version_num from alembic_version") == newest_revision("directory")
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_a_search_is_one_statement_whoever_is_found(care: Care, name: str) -> No
     sa.event.listen(engine, "before_cursor_execute", listen)
     assert len(care.found(name)) == 3
     sa.event.remove(engine, "before_cursor_execute", listen)
-    assert len(said) == 3, "begin, the search, commit"
+    assert len(said) == 2, "the search with its begin, commit"
 
 
 NARROWED: tuple[tuple[dict[str, Any], set[str]], ...] = (
@@ -295,6 +295,45 @@ def test_beginning_and_ending_work_are_told_once_however_often_they_are_said(car
     assert [one["until"] is None for one in history] == [False, True], "what was is not overwritten"
     facts = care.house.ask("directory", "capacity_facts", context(), "identity", professional_id=whose)
     assert facts["establishment_ids"] == [place]
+
+
+def test_who_is_attached_to_an_emergency_service_is_told_and_stays_so_until_it_is_said_otherwise(care: Care) -> None:
+    whose, place, other = care.professional(), care.establishment(), care.establishment()
+    both: dict[str, Any] = {"professional_id": whose, "establishment_id": place}
+    care.ask("start_work", professional_id=whose, establishment_id=other)
+    for _ in range(2):
+        assert care.ask("start_work", **both, emergency=True) == both | {"emergency": True}
+    care.ask("start_work", **both)
+    assert [one["emergency_establishment_ids"] for one in care.told(whose)] == [[], [], [place]]
+    assert care.told(whose)[-1]["establishment_ids"] == sorted([place, other])
+    care.ask("start_work", **both, emergency=False)
+    assert care.told(whose)[-1]["emergency_establishment_ids"] == []
+    assert care.told(whose)[-1]["establishment_ids"] == sorted([place, other])
+    history = care.ask("read_professional", professional_id=whose)["history"]["workplaces"]
+    there = [(one["emergency"], one["until"] is None) for one in history if one["establishment_id"] == place]
+    assert there == [(True, False), (False, True)], "when somebody was attached stays known"
+
+
+def test_an_attachment_ends_with_the_work_and_survives_a_new_sheet_of_the_same_workplaces(care: Care) -> None:
+    place, sheet = care.establishment(), {"matricule": any_matricule()}
+    whose = care.professional(**sheet, establishment_ids=[place])
+    both: dict[str, Any] = {"professional_id": whose, "establishment_id": place}
+    care.ask("start_work", **both, emergency=True)
+    assert care.professional(**sheet, establishment_ids=[place], specialities=["urgences"]) == whose
+    assert care.told(whose)[-1]["emergency_establishment_ids"] == [place]
+    care.ask("end_work", **both)
+    assert care.told(whose)[-1]["emergency_establishment_ids"] == []
+    care.ask("start_work", **both)
+    assert care.told(whose)[-1]["emergency_establishment_ids"] == [], "attached anew only when it is said"
+
+
+@pytest.mark.parametrize("said", ["yes", 1])
+def test_an_attachment_is_yes_or_no(care: Care, said: Any) -> None:
+    whose, place = care.professional(), care.establishment()
+    with pytest.raises(InvalidInput) as refused:
+        care.ask("start_work", professional_id=whose, establishment_id=place, emergency=said)
+    assert refused.value.detail["errors"] == [{"pointer": "/emergency", "message": "boolean"}]
+    assert [one["establishment_ids"] for one in care.told(whose)] == [[]]
 
 
 def test_of_many_who_say_it_at_one_moment_one_tells(care: Care) -> None:

@@ -243,6 +243,21 @@ def test_a_merged_patient_reads_the_sheet_that_speaks_for_both(house: House) -> 
     assert change(house, merged, email="now@example.lu")["patient_id"] == survivor
 
 
+def test_birth_dates_stand_beside_names_for_whom_a_patient_is_identified_to(house: House) -> None:
+    merged, survivor = register(house), register(house, matricule=any_matricule(), birth_date="1999-12-31")
+    with house.sessions["directory"].transaction() as session:
+        session.execute(sa.update(Patient).where(Patient.patient_id == merged).values(merged_into=survivor))
+    asked = [merged, survivor, new_id()]
+    told = {merged: "1999-12-31", survivor: "1999-12-31"}
+    for who in (doctor(house), AGENT):
+        assert house.ask("directory", "birth_dates", who, patient_ids=asked)["birth_dates"] == told
+    assert house.ask("directory", "birth_dates", AGENT, patient_ids=[])["birth_dates"] == {}
+    for stranger in (caller("patient"), caller("professional")):
+        with pytest.raises(NotAllowed):
+            house.ask("directory", "birth_dates", stranger, patient_ids=asked)
+
+
+
 # --- changing ---------------------------------------------------------------------------------------------------------
 
 

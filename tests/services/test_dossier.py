@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from services.bus import keep_ended_session
 from services.db import new_id, outbox, plumbing
 from services.dossier import contract, models
-from services.dossier.contract import RecordNotFound
+from services.dossier.contract import DocumentFacts, RecordNotFound
 from services.identity.contract import AccountActivated
 from services.refusals import InvalidInput, KeyReused, NotAllowed, SessionEnded
 from tests import builders
@@ -74,7 +74,7 @@ def test_an_activated_account_makes_the_record_active_once(house: DossierHouse) 
     house.activate(holder)
     house.activate(holder)
     assert house.events("record_state_changed.v1") == [
-        {"record_id": record_id, "state": "active", "cause": "activation"}
+        {"record_id": record_id, "state": "active", "cause": "activation", "patient_id": holder.patient_id}
     ]
     changes = sorted((c.previous or "", c.state, c.cause) for c in house.rows(models.StateChange))
     assert changes == [("", "open", "affiliation"), ("open", "active", "activation")]
@@ -248,7 +248,7 @@ def test_a_scope_writes_no_trace_and_asks_the_database_once(house: DossierHouse)
     for caller in (doctor, holder, house.professional()):
         with house.statements() as seen:
             house.scope(caller, record_id)
-        assert len(seen) == 3, seen  # the begin, which looks whether the session has ended; the situation; the commit
+        assert len(seen) == 2, seen  # the begin, the look at the session and the situation in one word; the commit
     assert len(house.traces()) == before
 
 
@@ -397,7 +397,8 @@ def test_a_comment_has_a_bound_and_never_leaves_in_events_or_traces(house: Dossi
 
 
 def ask_readers(house: DossierHouse, workplaces: list[str | None], record_id: str, **facts: Any) -> bool:
-    given = {"record_id": record_id, "category": "care_reports", "level": "standard", "author_id": None} | facts
+    document = DocumentFacts("care_reports", "medical_report", "medical_data", "standard").to_wire()
+    given = {"record_id": record_id} | document | facts
     context = builders.context("notifications")
     answer = house.dossier.readers_at(context, establishment_ids=workplaces, facts=given)
     return bool(answer["may_read"])

@@ -15,7 +15,7 @@ import eventlet
 import pytest
 import sqlalchemy as sa
 
-from services.db import new_id
+from services.db import new_id, now
 from services.dossier import models, presence, presence_code
 from services.refusals import InvalidInput, KeyReused, TooManyTries
 from services.tokens import Caller
@@ -100,7 +100,7 @@ def test_a_try_is_forgotten_when_it_counts_no_more_and_not_before(house: Dossier
     for who in (*[hasty] * 6, long_ago):
         house.enter(who, record_id, WRONG)
     with house.sessions.transaction() as session:
-        old = models.PresenceTry.at - presence.COUNTED + timedelta(minutes=1)
+        old = models.PresenceTry.at - presence.counted(now()) + timedelta(minutes=1)
         mine = models.PresenceTry.professional_id == long_ago.professional_id
         session.execute(sa.update(models.PresenceTry).where(mine).values(at=old))
         older = models.PresenceTry.at - timedelta(minutes=2)

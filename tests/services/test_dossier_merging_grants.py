@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from deploy.local.supervise import wait_until
 from services.db import new_id, now, plumbing
-from services.dossier import contract, models, store
+from services.dossier import contract, models, store_circle, store_mandates
 from tests import builders
 from tests.services.dossier_house import DossierHouse, refusal_code
 from tests.services.dossier_twins import Pair, circle, grounds, trust
@@ -139,7 +139,8 @@ def test_an_establishment_hears_of_a_document_by_its_ground_in_the_surviving_rec
     trust(house, pair.holder, pair.record, doctor)
 
     def hears(record_id: str) -> bool:
-        facts = {"record_id": record_id, "category": "care_reports", "level": "standard", "author_id": None}
+        document = contract.DocumentFacts("care_reports", "medical_report", "medical_data", "standard")
+        facts = {"record_id": record_id, **document.to_wire()}
         answer = house.dossier.readers_at(
             builders.context("notifications"), establishment_ids=[doctor.establishment_id], facts=facts
         )
@@ -163,8 +164,8 @@ def test_a_merge_waits_for_what_the_holder_is_just_ending_and_does_not_bring_it_
     trust(house, pair.twin, pair.other, friend)
     mandate_id = house.enter(visitor, pair.other, house.code(pair.other))["mandate_id"]
     with house.sessions.transaction() as ending:
-        assert store.end_member(ending, pair.other, str(friend.professional_id), now())
-        assert store.end_mandate(ending, pair.other, mandate_id, now())
+        assert store_circle.end_member(ending, pair.other, str(friend.professional_id), now())
+        assert store_mandates.end_mandate(ending, pair.other, mandate_id, now())
         thread = threading.Thread(target=pair.merge)
         thread.start()
         assert wait_until(lambda: somebody_waits(house), 30)
@@ -188,8 +189,8 @@ def test_what_comes_too_late_to_be_ended_before_the_merge_is_not_said_to_be_ende
     mandate_id = house.enter(visitor, pair.other, house.code(pair.other))["mandate_id"]
     pair.merge()
     with house.sessions.transaction() as late:  # whose rights were asked before the merge
-        assert not store.end_member(late, pair.other, str(friend.professional_id), now())
-        assert not store.end_mandate(late, pair.other, mandate_id, now())
+        assert not store_circle.end_member(late, pair.other, str(friend.professional_id), now())
+        assert not store_mandates.end_mandate(late, pair.other, mandate_id, now())
     answer = house.dossier.remove_from_circle(pair.twin, record_id=pair.other, professional_id=friend.professional_id)
     assert refusal_code(answer) == contract.RecordClosed.code
     assert grounds(house, friend, pair.record) == ["circle"] and grounds(house, visitor, pair.record) == ["presence"]

@@ -84,3 +84,73 @@ def test_a_record_that_leads_to_another_stands_beside_it(upgraded: tuple[sa.Engi
             "insert into records (record_id, patient_id, state, since, merged_into, merged_at, state_before)"
             " values (gen_random_uuid(), '{patient}', 'closed', now(), '{active}', now(), 'open')".format(**who)
         ))  # fmt: skip
+
+
+@pytest.fixture
+def aged(infra: Stack) -> Iterator[tuple[sa.Engine, dict[str, str]]]:
+    """A database in which records lived before time took its steps, brought to today's schema; and which is which."""
+    name = "dossier_before_deadlines"
+    with postgres.connect(infra.layout).cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+        cursor.execute(f"CREATE DATABASE {name}")
+    url = infra.layout.database_url_of(name, "opendsp_admin", infra.layout.secrets["database_admin"])
+    migrate("dossier", url, "0003")
+    records = {each: new_id() for each in ("printed", "unprinted", "lapsed", "active", "closed", "deleted", "merged")}
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        for kind, record_id in records.items():
+            state = {"printed": "open", "unprinted": "open", "lapsed": "open_by_lapse", "merged": "active"}.get(
+                kind, kind
+            )
+            connection.execute(
+                sa.text("insert into records (record_id, patient_id, state, since)"
+                        " values (:id, gen_random_uuid(), :state, '2020-02-03 10:00+00')"),
+                {"id": record_id, "state": state},
+            )  # fmt: skip
+        for statement in (
+            "insert into presence_codes values (gen_random_uuid(), '{printed}', gen_random_uuid(), 'x', '2026-11-01'),"
+            " (gen_random_uuid(), '{printed}', gen_random_uuid(), 'x', '2026-11-09'),"
+            " (gen_random_uuid(), '{active}', gen_random_uuid(), 'x', '2026-11-01')",
+            "update records set state = 'closed', state_before = 'active', merged_at = now(), merged_into = '{active}'"
+            " where record_id = '{merged}'",
+            "insert into state_changes values (gen_random_uuid(), '{active}', '2020-01-01', null, 'open',"
+            " 'affiliation', gen_random_uuid()), (gen_random_uuid(), '{active}', '2020-02-01', 'open', 'active',"
+            " 'activation', gen_random_uuid()), (gen_random_uuid(), '{closed}', '2020-01-01', null, 'open',"
+            " 'affiliation', null)",
+        ):
+            connection.execute(sa.text(statement.format(**records)))
+    migrate("dossier", url)
+    migrate("dossier", url)
+    yield engine, records
+    engine.dispose()
+
+
+def test_records_from_before_get_what_time_does_to_them(aged: tuple[sa.Engine, dict[str, str]]) -> None:
+    engine, records = aged
+    with engine.connect() as connection:
+        rows = connection.execute(sa.text(
+            "select cast(record_id as text), kind, cast(due_at at time zone 'UTC' as text),"
+            " due_at > now() + interval '9 years' from deadlines where subject_id = record_id"
+        )).all()  # fmt: skip
+        seen = dict(connection.execute(sa.text(
+            "select cast(record_id as text), last_access_on = current_date from records"
+        )).tuples().all())  # fmt: skip
+    due = {(record_id, kind): (at, far) for record_id, kind, at, far in rows}
+    living = ("printed", "unprinted", "lapsed", "active", "merged")
+    assert set(due) == {(records["printed"], "lapse"), (records["closed"], "deletion")} | {
+        (records[each], "inactivity") for each in living
+    }
+    assert due[records["printed"], "lapse"][0].startswith("2026-12-01"), "thirty days after the first letter"
+    assert due[records["closed"], "deletion"][0] == "2030-02-03 10:00:00"
+    assert all(due[records[each], "inactivity"][1] for each in living)
+    assert [seen[records[each]] for each in (*living, "closed")] == [True] * 5 + [None]
+
+
+def test_the_steps_taken_before_have_an_author(aged: tuple[sa.Engine, dict[str, str]]) -> None:
+    engine, records = aged
+    with engine.connect() as connection:
+        rows = connection.execute(sa.text("select cast(record_id as text), cause, capacity from state_changes")).all()
+    assert {tuple(row) for row in rows} == {
+        (records["active"], "affiliation", "agency"), (records["active"], "activation", "holder"),
+        (records["closed"], "affiliation", "platform"),
+    }  # fmt: skip

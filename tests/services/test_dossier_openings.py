@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from services.db import new_id, now, outbox, plumbing, rfc3339
 from services.directory.contract import OPENING_CAUSES, RecordOpeningsDue
 from services.dossier import models, rules
-from services.dossier.tables import TABLES
+from services.dossier.tables import tables_at
 from tests import builders
 from tests.services.dossier_house import DossierHouse
 
@@ -44,7 +44,7 @@ def test_every_cause_of_directory_begins_a_history_that_the_life_cycle_has() -> 
     for steps in rules.OPENING_STEPS.values():
         before = None
         for previous, state, cause in steps:
-            assert previous == before and rules.may_become(TABLES, previous, state, cause)
+            assert previous == before and rules.may_become(tables_at(now()), previous, state, cause)
             before = state
         assert before == "open"
 

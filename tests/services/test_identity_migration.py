@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from deploy.local import postgres
 from deploy.local.stack import Stack
 from services.db import migrate, new_id
+from tests.builders import newest_revision
 
 FIRST = "0001"
 
@@ -66,7 +67,7 @@ def test_a_second_run_of_the_migrations_changes_nothing(first_release: str) -> N
     migrate("identity", first_release)
     engine = sa.create_engine(first_release, poolclass=sa.NullPool)
     with engine.connect() as connection:
-        assert connection.scalar(sa.text("select version_num from alembic_version")) == "0002"
+        assert connection.scalar(sa.text("select version_num from alembic_version")) == newest_revision("identity")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,8 @@ def test_a_second_run_of_the_migrations_changes_nothing(first_release: str) -> N
         "update challenges set channel = 'totp'",
         "update sessions set capacity = 'machine'",
         "update activations set subject_id = null",
+        "insert into agents (agent_id, log_in_name, role, created_at)"
+        " values (gen_random_uuid(), 'somebody', 'boss', now())",
     ],
 )
 def test_the_checks_of_the_models_hold_after_the_upgrade(first_release: str, forbidden: str) -> None:
@@ -85,3 +88,17 @@ def test_the_checks_of_the_models_hold_after_the_upgrade(first_release: str, for
     engine = sa.create_engine(first_release, poolclass=sa.NullPool)
     with pytest.raises(sa.exc.IntegrityError, match="ck_"), engine.begin() as connection:
         connection.execute(sa.text(forbidden))
+
+
+def test_an_agent_may_be_a_privacy_officer_after_the_upgrade(first_release: str) -> None:
+    test_accounts_sessions_and_running_activations_of_the_first_release_live_on(first_release)
+    engine = sa.create_engine(first_release, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "insert into agents (agent_id, log_in_name, role, created_at)"
+                " values (gen_random_uuid(), 'an officer', 'privacy_officer', now())"
+            )
+        )
+        found = connection.scalars(sa.text("select role from agents where log_in_name = 'an officer'")).all()
+    assert found == ["privacy_officer"]

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pypdf import PdfReader
 
 from deploy.local import postgres, processes
 from deploy.local.stack import Stack
@@ -59,12 +60,16 @@ class Office:
         event_id = event_id or new_id()
         event = Received(event_id, source, data.type, rfc3339(now()), None, None, data, context(source))
         with self.house.sessions["notifications"].transaction() as session:
-            getattr(self.house.notifications, "on_" + data.type.removesuffix(".v1"))(session, event)
+            getattr(self.house.notifications, "on_" + data.type.removesuffix(".v1"))(session, [event])
         return rules.letter_id_for(event_id, getattr(data, "patient_id", None) or data.subject_id)
 
     def open(self, days_ago: float = 0) -> str:
         """The letter of a record that was asked for so long ago."""
         return self.hear("dossier", RecordOpened(*self.patient(), rfc3339(now() - timedelta(days=days_ago))))
+
+    def change_address(self, patient_id: str, line: str) -> None:
+        changes = {"address": {**HOME, "line": line}}
+        self.house.ask("directory", "change_sheet", AGENT, patient_id=patient_id, changes=changes)
 
     def print(self, most: int = 100) -> bool:
         return bool(self.house.notifications._print_waiting(most))
@@ -133,6 +138,37 @@ def test_an_event_that_comes_again_leaves_the_letter_as_it_is(office: Office) ->
 
 
 # --- printing ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_letter_goes_to_who_represents_the_holder_when_it_is_printed(office: Office) -> None:
+    record_id, child = office.patient()
+    mother, father, away = (office.patient()[1] for _ in range(3))
+    office.change_address(away, "9, Rue Loin")
+
+    def represented_by(person: str) -> str:
+        recorded = office.house.ask(
+            "dossier", "record_representative", AGENT, record_id=record_id, holder_id=child, patient_id=person,
+            kind="parent", proof="x", majority_at=rfc3339(now() + timedelta(days=900)),
+        )  # fmt: skip
+        return str(recorded["representative_id"])
+
+    def printed(requested: Any = RecordOpened(record_id, child)) -> str:
+        letter_id = office.hear("dossier", requested)
+        assert office.print()
+        page = PdfReader(office.folder / f"{letter_id}.pdf").pages[0]
+        return str(page.extract_text())
+
+    assert "Représentant légal" not in printed() and printed().count("Zoé WEBER") == 1
+    first = represented_by(mother)
+    page = printed()
+    assert "Représentant légal de Zoé WEBER" in page and page.count("Zoé WEBER") == 2
+    represented_by(father)
+    second = represented_by(away)
+    page = printed()
+    assert page.count("Zoé WEBER") == 3 and "Rue Loin" not in page  # both at one address, the third elsewhere
+    for ended in (first, second):
+        office.house.ask("dossier", "end_representative", AGENT, record_id=record_id, representative_id=ended)
+    assert printed().count("Zoé WEBER") == 2
 
 
 def test_the_letter_due_first_is_printed_first_whenever_it_came(office: Office) -> None:

@@ -28,15 +28,27 @@ OPEN: dict[tuple[str, str], set[str]] = {
     ("directory", "professionals_at"): {"system/Practitioner.rs"},
     ("directory", "search_patients"): {"system/Patient.rs"},
     ("directory", "identify_patient"): {"system/Patient.rs"},
+    ("directory", "birth_dates"): {"system/Patient.rs"},
     ("directory", "names"): ANY,
     ("dossier", "accessible_records"): {"system/Patient.rs"},
     ("dossier", "read_record"): {"system/Patient.rs"},
     ("dossier", "access_scope"): {"system/Patient.rs", "system/DocumentReference.rs", "system/DocumentReference.c"},
     ("dossier", "open_mandate"): {"system/Consent.cs"},
     ("dossier", "list_mandates"): {"system/Consent.cs"},
+    ("dossier", "register_stay"): {"system/Encounter.cu"},
+    ("dossier", "discharge_patient"): {"system/Encounter.cu"},
+    ("dossier", "prolong_stay"): {"system/Encounter.cu"},
+    ("dossier", "await_result"): {"system/Encounter.cu"},
+    ("dossier", "settle_result"): {"system/Encounter.cu"},
+    ("dossier", "register_order"): {"system/ServiceRequest.cu"},
+    ("dossier", "list_orders"): {"system/ServiceRequest.cu"},
+    ("dossier", "validate_order"): {"system/ServiceRequest.cu"},
+    ("dossier", "my_patients"): {"system/Patient.rs"},
+    ("dossier", "latest_records"): {"system/Patient.rs"},
     ("documents", "prepare_deposit"): {"system/DocumentReference.c"},
     ("documents", "start_upload"): {"system/DocumentReference.c"},
     ("documents", "commit_deposit"): {"system/DocumentReference.c"},
+    ("documents", "depositable_types"): {"system/DocumentReference.c"},
     ("documents", "list_documents"): {"system/DocumentReference.rs"},
     ("documents", "read_document"): {"system/DocumentReference.rs"},
     ("documents", "open_content"): {"system/DocumentReference.rs"},
@@ -59,11 +71,12 @@ METHODS = list(methods())
 
 
 def admits(entry: Rpc, **claims: Any) -> bool:
-    """Whether a genuine token with these claims passes the method's door."""
+    """Whether a genuine token with these claims passes the method's door, brought by a process that may knock there."""
     facts = {"iss": ISSUER, "aud": AUDIENCE, "sub": new_id(), "sid": new_id(), "exp": int(time.time()) + 60}
     token = jwt.encode({"alg": "Ed25519", "kid": "k"}, facts | claims, KEY, algorithms=["Ed25519"])
+    process = entry.processes[0] if entry.processes else "gateway"
     try:
-        entry.admit(context(token=token), Verifier(lambda _: KEY.as_dict(private=False)))
+        entry.admit(context(process, token=token), Verifier(lambda _: KEY.as_dict(private=False)))
     except InsufficientScope:
         return False
     return True

@@ -139,7 +139,7 @@ class Post:
 
 @pytest.fixture(scope="module")
 def together(database: Callable[[str], str]) -> Iterator[House]:
-    house = identity_house(database, "notifications")
+    house = identity_house(database, "dossier", "notifications")
     yield house
     house.close()
 

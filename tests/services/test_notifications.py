@@ -35,7 +35,13 @@ from deploy.local.stack import Stack
 from services.bus import Received
 from services.db import new_id, now, plumbing, rfc3339
 from services.directory.contract import ProfessionalUpdated
-from services.documents.contract import ConfidentialityChanged, DocumentDeposited
+from services.documents.contract import (
+    ConfidentialityChanged,
+    DocumentBlocked,
+    DocumentDeposited,
+    DocumentReleased,
+    DocumentRestricted,
+)
 from services.dossier.contract import DECLARATION_WORDINGS, RecordFirstAccessedBy, RecordOpened
 from services.identity.contract import (
     CONDITIONS_VERSION,
@@ -48,8 +54,10 @@ from services.identity.models import Account, Activation, ActivationLetter, Capa
 from services.identity.ports.codes import IdentityKey
 from services.notifications import models, reference_subscriber, rules
 from services.notifications.contract import (
+    DOCUMENT_BLOCKED,
     DOCUMENT_CONFIDENTIALITY_CHANGED,
     DOCUMENT_DEPOSITED,
+    DOCUMENT_RELEASED,
     LANGUAGES,
     SubscriptionNotFound,
 )
@@ -86,7 +94,7 @@ class Town(House):
             event = entry.event(envelope)
             with sessions.transaction() as session:
                 session.info["context"] = event.context
-                getattr(service, handler)(session, event)
+                getattr(service, handler)(session, [event] if entry.together else event)
 
 
 class DeadlyPress(Press):
@@ -151,7 +159,9 @@ class Office:
     @staticmethod
     def _call(service: Any, session: Any, source: str, data: Any, event_id: str) -> None:
         event = Received(event_id, source, data.type, rfc3339(now()), None, None, data, context(source))
-        getattr(service, "on_" + data.type.removesuffix(".v1"))(session, event)
+        handler = getattr(service, "on_" + data.type.removesuffix(".v1"))
+        [entry] = getattr(handler, ENTRYPOINT_EXTENSIONS_ATTR)
+        handler(session, [event] if entry.together else event)
 
     # people
 
@@ -820,6 +830,109 @@ def test_a_level_that_overtakes_its_deposit_is_tried_again(office: Office) -> No
     office.happen("documents", deposit)
     office.happen("documents", levelled(deposit, "private"))
     assert office.rows(Document)[0].level == "private"
+
+
+def restricted(of: DocumentDeposited, who: Caller, hidden: bool = True, late: float = 0) -> DocumentRestricted:
+    at = rfc3339(now() + timedelta(seconds=late))
+    return DocumentRestricted(of.record_id, of.document_id, who.professional_id or "", hidden, at)
+
+
+def test_a_patient_block_and_its_end_are_told_to_whose_physician_reads_the_document_and_to_no_other(
+    office: Office,
+) -> None:
+    record_id, holder = office.active_record()
+    near, far = office.establishment(), office.establishment()
+    office.reader(near, record_id, holder)
+    types = (DOCUMENT_BLOCKED, DOCUMENT_RELEASED)
+    hearing, deaf, other_types = office.subscribe(near, *types), office.subscribe(far, *types), office.subscribe(near)
+    deposit, at, later = a_deposit(record_id), rfc3339(now()), rfc3339(now() + timedelta(days=3))
+    office.happen("documents", deposit)
+    sent = [office.happen("documents", DocumentBlocked(record_id, deposit.document_id, at)),
+            office.happen("documents", DocumentReleased(record_id, deposit.document_id, later, at))]  # fmt: skip
+    told = [json.loads(body) for body, _ in drain(hearing)]
+    assert [one["id"] for one in told] == sent and [one["type"] for one in told] == list(types)
+    facts = {"record_id": record_id, "document_id": deposit.document_id, "version_id": deposit.version_id,
+             "type": "medical_report", "category": "care_reports", "level": "standard"}  # fmt: skip
+    assert [one["data"] for one in told] == [{**facts, "blocked_at": at}, {**facts, "released_at": later}]
+    assert office.depth(deaf["queue"]) == 0 and office.depth(other_types["queue"]) == 1, "the deposit alone"
+
+
+def test_a_block_that_overtakes_its_deposit_is_tried_again(office: Office) -> None:
+    record_id, near = office.record_with_reader()
+    given, deposit, at = office.subscribe(near, DOCUMENT_BLOCKED), a_deposit(record_id), rfc3339(now())
+    blocked, released = (DocumentBlocked(record_id, deposit.document_id, at),
+                         DocumentReleased(record_id, deposit.document_id, at, at))  # fmt: skip
+    for data in (blocked, released):
+        with pytest.raises(DepositNotYetKnown):
+            office.happen("documents", data)
+    office.happen("documents", deposit)
+    office.happen("documents", blocked)
+    assert office.depth(given["queue"]) == 1
+
+
+def test_from_whom_a_document_is_hidden_their_system_hears_nothing_of_it_until_it_is_shown_again(
+    office: Office,
+) -> None:
+    record_id, holder = office.active_record()
+    near, far = office.establishment(), office.establishment()
+    barred = office.reader(near, record_id, holder)
+    office.reader(far, record_id, holder)
+    deaf, hearing = (office.subscribe(place, DOCUMENT_CONFIDENTIALITY_CHANGED) for place in (near, far))
+    deposit = a_deposit(record_id)
+    office.happen("documents", deposit)
+    office.happen("documents", restricted(deposit, barred))
+    office.happen("documents", levelled(deposit, "confidential"))
+    assert (office.depth(deaf["queue"]), office.depth(hearing["queue"])) == (0, 1)
+    office.happen("documents", restricted(deposit, barred, hidden=False))
+    office.happen("documents", levelled(deposit, "standard"))
+    assert (office.depth(deaf["queue"]), office.depth(hearing["queue"])) == (1, 2)
+
+
+def test_a_colleague_who_reads_it_still_has_their_common_system_hear(office: Office) -> None:
+    record_id, holder = office.active_record()
+    near = office.establishment()
+    barred, _ = office.reader(near, record_id, holder), office.reader(near, record_id, holder)
+    given, deposit = office.subscribe(near, DOCUMENT_CONFIDENTIALITY_CHANGED), a_deposit(record_id)
+    office.happen("documents", deposit)
+    office.happen("documents", restricted(deposit, barred))
+    office.happen("documents", levelled(deposit, "confidential"))
+    assert office.depth(given["queue"]) == 1
+
+
+def test_an_author_hears_of_their_own_document_whatever_hides_it(office: Office) -> None:
+    record_id, holder = office.active_record()
+    near = office.establishment()
+    author = office.reader(near, record_id, holder)
+    given = office.subscribe(near, DOCUMENT_CONFIDENTIALITY_CHANGED)
+    deposit = a_deposit(record_id, author_id=author.professional_id)
+    office.happen("documents", deposit)
+    office.happen("documents", restricted(deposit, author))
+    office.happen("documents", levelled(deposit, "private"))
+    assert office.depth(given["queue"]) == 1
+
+
+def test_a_restriction_counts_by_its_own_time_in_whatever_order_it_comes(office: Office) -> None:
+    record_id, holder = office.active_record()
+    near = office.establishment()
+    barred = office.reader(near, record_id, holder)
+    given, deposit = office.subscribe(near), a_deposit(record_id)
+    office.happen("documents", restricted(deposit, barred, late=2))
+    office.happen("documents", restricted(deposit, barred, hidden=False, late=1))
+    office.happen("documents", deposit)
+    assert office.depth(given["queue"]) == 0, "it came before the deposit, and what was older came after it"
+
+
+def test_what_waited_is_withheld_when_it_was_hidden_from_its_readers_by_then(office: Office) -> None:
+    record_id, holder = office.active_record()
+    near = office.establishment()
+    barred = office.reader(near, record_id, holder)
+    given, deposit = office.subscribe(near), a_deposit(record_id)
+    office.go_out(replace(office.settings, subscriber_broker_port=_free_port()))
+    office.happen("documents", deposit)
+    office.go_out(office.settings)
+    office.happen("documents", restricted(deposit, barred))
+    office.service.send_waiting()
+    assert [row.state for row in office.rows(Delivery)] == ["withheld"] and office.depth(given["queue"]) == 0
 
 
 def test_with_the_broker_away_events_wait_and_go_out_in_order(office: Office) -> None:

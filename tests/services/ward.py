@@ -6,6 +6,7 @@ What the gateway does with bytes stands here with the gateway's own means: it se
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from services.directory.contract import ProfessionalUpdated
 from services.documents import contract
 from services.documents.ports.blobs import Blobs
 from services.documents.ports.keys import Keys
-from services.dossier.contract import DECLARATION_WORDINGS
+from services.dossier.contract import DECLARATION_WORDINGS, RISK_WORDINGS
 from services.identity.contract import AccountActivated
 from services.refusals import Refusal
 from services.settings import Settings
@@ -29,6 +30,7 @@ from services.tokens import Caller
 from tests.builders import House, caller, context, pdf
 
 HTTP = urllib3.PoolManager()
+RISK = next(iter(RISK_WORDINGS))
 
 
 class Ward:
@@ -87,9 +89,38 @@ class Ward:
             "dossier", "add_to_circle", self.holder, record_id=self.record_id, professional_id=who.professional_id
         )
 
+    def representative(self) -> Caller:
+        """A parent of the holder, logged in."""
+        who = caller("patient")
+        self.dossier_sql(
+            "insert into representatives (representative_id, record_id, patient_id, kind, proof, since, until_cause,"
+            " recorded_by) values (:id, :record, :patient, 'parent', 'birth_certificate', now() - interval '1 day',"
+            " 'majority', :agent)", id=new_id(), record=self.record_id, patient=who.patient_id, agent=new_id(),
+        )  # fmt: skip
+        return who
+
+    def assistant(self) -> Caller:
+        """Somebody whom the holder invited, logged in."""
+        who = caller("patient")
+        self.dossier_sql(
+            "insert into assistants (assistant_id, record_id, patient_id, name, invited_by, invited_at, code_until,"
+            " accepted_at) values (:id, :record, :patient, 'x', :holder, now() - interval '1 day', now(),"
+            " now() - interval '1 day')",
+            id=new_id(), record=self.record_id, patient=who.patient_id, holder=self.holder.account_id,
+        )  # fmt: skip
+        return who
+
+    def set_in_record(self, **columns: Any) -> None:
+        """Sets what the record repeats of the holder's settings, or its state."""
+        for column, value in columns.items():
+            told = json.dumps(value) if isinstance(value, dict) else value
+            cast = "jsonb" if isinstance(value, dict) else "text"
+            self.dossier_sql(f"update records set {column} = cast(:told as {cast}) where record_id = :record",
+                             told=told, record=self.record_id)  # fmt: skip
+
     # the gateway's part
 
-    def ask(self, method: str, who: Caller, **kwargs: Any) -> Any:
+    def ask(self, method: str, who: Caller, /, **kwargs: Any) -> Any:
         return self.house.ask("documents", method, who, **kwargs)
 
     def prepare(self, who: Caller, **changes: Any) -> Any:
@@ -134,6 +165,21 @@ class Ward:
             "change_confidentiality", who, document_id=document_id, level=level, risk_accepted=risk_accepted
         )
 
+    # what hides a document
+
+    def restrict(self, who: Caller, document_id: str, whom: Caller, **changes: Any) -> Any:
+        said = {"professional_id": whom.professional_id, "risk_accepted": True, "risk_version": RISK, **changes}
+        return self.ask("restrict_document", who, document_id=document_id, **said)
+
+    def unrestrict(self, who: Caller, document_id: str, whom: Caller) -> Any:
+        return self.ask("unrestrict_document", who, document_id=document_id, professional_id=whom.professional_id)
+
+    def block(self, who: Caller, document_id: str, reason: str = "Annonce en consultation") -> Any:
+        return self.ask("block_document", who, document_id=document_id, reason=reason)
+
+    def release(self, who: Caller, document_id: str) -> Any:
+        return self.ask("release_document", who, document_id=document_id)
+
     # what is left behind
 
     def traces(self, action: str | None = None) -> list[dict[str, Any]]:
@@ -159,7 +205,13 @@ class Ward:
             sa.event.remove(engine, "before_cursor_execute", note)
 
     def sql(self, statement: str, **values: Any) -> Any:
-        with self.house.sessions["documents"].transaction() as session:
+        return self._sql("documents", statement, values)
+
+    def dossier_sql(self, statement: str, **values: Any) -> Any:
+        return self._sql("dossier", statement, values)
+
+    def _sql(self, service: str, statement: str, values: dict[str, Any]) -> Any:
+        with self.house.sessions[service].transaction() as session:
             done: Any = session.execute(sa.text(statement), values)
             return done.all() if done.returns_rows else None
 

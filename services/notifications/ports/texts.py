@@ -72,6 +72,17 @@ def mail_text(occasion: str, language: str, values: Mapping[str, str]) -> MailTe
     )
 
 
+def concerns(role: str | None, language: str) -> dict[str, str]:
+    """What says whose record a message is about, never by name; role: as what somebody hears of it, None for nobody's.
+
+    `concerns` is a sentence for a mail, `whose` a few words for an SMS: none where it is their own.
+    """
+    if role is None:
+        return {}
+    told = catalogue(language)["concerns"][role]
+    return {"concerns": told["mail"], "whose": told["sms"]}
+
+
 def sms_text(occasion: str, language: str, values: Mapping[str, str]) -> str:
     """The short message of one occasion."""
     return fill(catalogue(language)["sms"][occasion], values)

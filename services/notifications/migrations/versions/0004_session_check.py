@@ -1,0 +1,12 @@
+"""The database itself refuses a caller whose session ended, in one word with the first statement."""
+
+from alembic import op
+
+from services.db import plumbing_tables_v2
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    plumbing_tables_v2(op)

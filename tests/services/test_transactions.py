@@ -1,0 +1,113 @@
+"""A transaction begins with its first word, is refused with it when the caller's session ended, and leaves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from services.db import Sessions, begun, ended_sessions, new_id, now, signing_keys
+from services.refusals import InvalidInput, SessionEnded
+from tests.builders import caller
+
+KEY = {"jwk": {}, "not_before": now(), "not_after": now()}
+
+
+@pytest.fixture
+def sessions(database: Callable[[str], str]) -> Iterator[Sessions]:
+    made = Sessions(database("audit"))
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture
+def said(sessions: Sessions) -> list[str]:
+    """What the database gets to hear, word by word."""
+    words: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        words.append(statement)
+
+    sa.event.listen(sessions.engine, "before_cursor_execute", note)
+    return words
+
+
+def add_key(kid: str) -> Any:
+    return sa.insert(signing_keys).values(kid=kid, **KEY)
+
+
+def kept(sessions: Sessions) -> set[str]:
+    with sessions.transaction() as session:
+        return set(session.scalars(sa.select(signing_keys.c.kid)))
+
+
+def end(sessions: Sessions, session_id: str) -> None:
+    with sessions.transaction() as session:
+        session.execute(sa.insert(ended_sessions).values(session_id=session_id, ended_at=now()))
+
+
+def test_a_transaction_of_one_statement_is_two_words(sessions: Sessions, said: list[str]) -> None:
+    with sessions.transaction(caller("patient")) as session:
+        session.execute(add_key("one"))
+    assert len(said) == 2 and said[0].startswith("begin; ") and "require_session" in said[0]
+    assert kept(sessions) == {"one"}
+
+
+def test_nothing_of_a_transaction_stays_whose_last_statement_fails(sessions: Sessions) -> None:
+    with pytest.raises(sa.exc.IntegrityError), sessions.transaction() as session:
+        session.execute(add_key("one"))
+        session.execute(add_key("one"))
+    assert kept(sessions) == set()
+
+
+def test_nothing_stays_of_one_whose_first_statement_has_many_rows(sessions: Sessions) -> None:
+    with sessions.transaction() as session:
+        session.execute(add_key("one"))
+        session.execute(add_key("two"))
+    many = sa.update(signing_keys).where(signing_keys.c.kid == sa.bindparam("old")).values(kid=sa.bindparam("new"))
+    with pytest.raises(KeyError), sessions.transaction() as session:
+        session.connection().execute(many, [{"old": "one", "new": "1"}, {"old": "two", "new": "2"}])
+        raise KeyError
+    assert kept(sessions) == {"one", "two"}
+
+
+def test_what_is_said_to_the_driver_itself_is_part_of_the_transaction(sessions: Sessions) -> None:
+    with pytest.raises(KeyError), sessions.transaction() as session:
+        driver = begun(session).connection.driver_connection
+        with driver.cursor() as cursor:
+            cursor.execute("insert into signing_keys values ('one', '{}', now(), now())")
+        raise KeyError
+    assert kept(sessions) == set()
+
+
+def test_a_caller_whose_session_ended_is_refused_and_one_whose_session_runs_is_not(sessions: Sessions) -> None:
+    asking = caller("patient")
+    end(sessions, asking.session_id)
+    with pytest.raises(SessionEnded), sessions.transaction(asking) as session:
+        session.execute(add_key("theirs"))
+        pytest.fail("went on")
+    with sessions.transaction(replace(asking, session_id=new_id())) as session:
+        session.execute(add_key("others"))
+    assert kept(sessions) == {"others"}
+
+
+def test_they_are_refused_too_where_nothing_is_asked_of_the_database(sessions: Sessions) -> None:
+    asking = caller("patient")
+    with sessions.transaction(asking):
+        pass
+    end(sessions, asking.session_id)
+    with pytest.raises(SessionEnded), sessions.transaction(asking):
+        pass
+
+
+def test_a_begin_that_was_never_said_is_not_said_to_the_next(sessions: Sessions, said: list[str]) -> None:
+    with pytest.raises(InvalidInput), sessions.transaction(caller("patient")):
+        raise InvalidInput(errors=[])
+    assert said == []
+    with sessions.engine.connect() as connection:  # the same connection: the pool gives the one used last
+        connection.execute(add_key("one"))
+    assert not said[0].startswith("begin")
+    assert kept(sessions) == {"one"}
