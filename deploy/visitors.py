@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -52,16 +52,13 @@ class Town:
     url: str
     mail_folder: Path
     letters_folder: Path
+    _read: dict[tuple[Path, int], Any] = field(default_factory=dict)
 
     def mails(self, address: str) -> list[EmailMessage]:
         """The mails that reached an address, oldest first."""
-        found = []
-        files = sorted((self.mail_folder / "new").glob("*"), key=lambda file: file.stat().st_mtime_ns)
-        for file in files:
-            mail = message_from_bytes(file.read_bytes(), policy=policy.default)
-            if address in str(mail["X-Envelope-To"]):
-                found.append(mail)
-        return found
+        files = (self.mail_folder / "new").glob("*")
+        mails = (mail for _, mail in sorted(self._reading(files, _mail), key=lambda read: read[0]))
+        return [mail for mail in mails if address in str(mail["X-Envelope-To"])]
 
     def mail(self, address: str, matching: Callable[[EmailMessage], T | None], seen: int, what: str) -> T:
         """What `matching` makes of the first fitting mail after the `seen` first ones."""
@@ -75,14 +72,26 @@ class Town:
         """The newest letter printed for a name."""
 
         def look() -> Letter | None:
-            files = sorted(self.letters_folder.glob("*.pdf"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
-            for file in files:
-                text = "\n".join(page.extract_text() for page in PdfReader(file).pages)
-                if addressee.casefold() in text.casefold():
-                    return Letter(file, text)
-            return None
+            read = sorted(self._reading(self.letters_folder.glob("*.pdf"), _letter), key=lambda read: -read[0])
+            return next((letter for _, letter in read if addressee.casefold() in letter.text.casefold()), None)
 
         return wait_for(look, "a letter")
+
+    def _reading(self, files: Iterable[Path], read: Callable[[Path], T]) -> Iterator[tuple[int, T]]:
+        """When each file was written, and what it says: read once, however often somebody looks."""
+        for file in files:
+            written = file.stat().st_mtime_ns
+            if (file, written) not in self._read:
+                self._read[file, written] = read(file)
+            yield written, self._read[file, written]
+
+
+def _mail(file: Path) -> EmailMessage:
+    return message_from_bytes(file.read_bytes(), policy=policy.default)
+
+
+def _letter(file: Path) -> Letter:
+    return Letter(file, "\n".join(page.extract_text() for page in PdfReader(file).pages))
 
 
 @dataclass
