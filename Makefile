@@ -12,7 +12,7 @@ LOCAL := $(PYTHON) -m deploy.local
 PYTEST := $(PYTHON) -m pytest -m "not long"
 TYPED := services/refusals.py $(wildcard services/*/rules*.py) $(wildcard services/*/contract*.py)
 
-.PHONY: help up down url status test tests-of-parts tests-of-services tests-of-the-platform test-long lint bench demo population load parked replay clean setup started
+.PHONY: help up down url status test tests-of-parts tests-of-records tests-of-services tests-of-the-platform test-long lint bench demo population load parked replay clean setup started
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,14 +31,17 @@ status: started ## Show each part, its process and its log
 
 test: setup lint ## Run every test, on a platform of its own, and take it down
 	@$(PYTHON) -m deploy.local.packages
-	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) -j3 --output-sync=target tests-of-parts tests-of-services tests-of-the-platform)
+	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) -j4 --output-sync=target tests-of-services tests-of-records tests-of-the-platform tests-of-parts)
 
-# Three platforms side by side: much of each one's time is waiting. Each tells what it found when it is done.
+# Four platforms side by side: much of each one's time is waiting. Each tells what it found when it is done.
 tests-of-parts:
 	@$(PYTEST) --ignore=tests/system --ignore=tests/services tests
 
+tests-of-records:
+	@$(PYTEST) tests/services/test_dossier*.py tests/services/test_documents*.py
+
 tests-of-services:
-	@$(PYTEST) tests/services
+	@$(PYTEST) --ignore-glob='*/test_dossier*.py' --ignore-glob='*/test_documents*.py' tests/services
 
 tests-of-the-platform:
 	@$(PYTEST) tests/system
