@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import psycopg2
 import pytest
 import requests
+from hypothesis import HealthCheck, settings
 
 from deploy.local import packages, postgres, processes
 from deploy.local.layout import password
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 PLACE = Path("/var/tmp")
 PREFIX = "opendsp-test-"
 TEST_ROLES = "opendsp_test_roles"
+
+# How long an example takes tells of the machine's other work, not of the code.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

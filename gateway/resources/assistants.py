@@ -47,7 +47,8 @@ def end_assistant(record_id: str, assistant_id: str) -> Any:
 
 @operation(
     assistants, "POST", "/assistant-invitations", summary="Accept an invitation",
-    answer=shapes.InvitationAccepted, status=201, body=shapes.InvitationCode, refuses=("invitation_refused",),
+    answer=shapes.InvitationAccepted, status=201, body=shapes.InvitationCode, once=True,
+    refuses=("invitation_refused",),
 )  # fmt: skip
 def accept_invitation(body: dict[str, Any]) -> Any:
     """By the person who was handed the code. The record is among theirs from now on; every refusal is the same."""

@@ -17,7 +17,7 @@ circle = APIBlueprint("circle", __name__, url_prefix="/records/<uuid:record_id>/
     refuses=("record_not_found", "record_closed", "not_allowed"),
 )  # fmt: skip
 def read_circle(record_id: str) -> Any:
-    """Who is in it, since when, until when, with the holder's comment."""
+    """Who is in it, since when, until when; for the holder's side, with the comments, and for who reads here."""
     answer = ask("dossier", "circle", record_id=record_id)
     return {**answer, "members": named(answer["members"], professional="professional_id")}
 

@@ -23,7 +23,7 @@ ONE = "/<uuid:designation_id>"
     refuses=("record_not_found", "record_closed"),
 )  # fmt: skip
 def read_referring_physician(record_id: str) -> Any:
-    """Who it is, for everybody with a ground; the designations, for those concerned."""
+    """Who it is, for everybody who reads in the record; the designations, for those concerned."""
     answer = ask("dossier", "referring_physician", record_id=record_id)
     shown = [answer["current"]] if answer["current"] else []
     found = named([*shown, *answer["designations"]], professional="professional_id")
@@ -60,7 +60,7 @@ def notify_referring_physician(record_id: str, designation_id: str) -> Any:
 
 @operation(
     referring_physician, "POST", f"{ONE}/end", summary="End a designation", answer=shapes.Designation,
-    body=shapes.EndWanted, refuses=(*CONCERNED, "designation_over"),
+    body=shapes.EndWanted, once=True, refuses=(*CONCERNED, "designation_over"),
 )  # fmt: skip
 def end_referring_physician(record_id: str, designation_id: str, body: dict[str, Any]) -> Any:
     """In the first year when both sides have asked, later with two months' notice; before the notice at once."""

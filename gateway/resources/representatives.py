@@ -54,7 +54,7 @@ def end_representative(record_id: str, representative_id: str) -> Any:
 
 @operation(
     representatives, "POST", f"{ONE}/sitting", summary="Act together with a curator", answer=shapes.Sitting,
-    refuses=("record_not_found", "record_closed", "not_allowed", "representative_not_found"),
+    once=True, refuses=("record_not_found", "record_closed", "not_allowed", "representative_not_found"),
 )  # fmt: skip
 def open_sitting(record_id: str, representative_id: str) -> Any:
     """By the holder alone: lets somebody act for a day who acts only together with them."""

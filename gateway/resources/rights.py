@@ -30,7 +30,7 @@ def my_rights(record_id: str) -> Any:
 def explain_rights(record_id: str, body: dict[str, Any]) -> Any:
     """The decision on documents of a kind, its rule and what would change it: of anyone for the holder, else of me."""
     document = {name: body[name] for name in ("category", "level", "type", "folder")}
-    given = {"who": body["who"] or "me", "action": body["action"], "moment": body["moment"]}
+    given = {"who": "me" if body["who"] is None else body["who"], "action": body["action"], "moment": body["moment"]}
     return ask("dossier", "explain", record_id=record_id, document=document, **given)
 
 

@@ -44,11 +44,14 @@ class OwnRights(Shape):
 
 
 class Who(Shape):
-    professional_id = Id(required=True)
+    """One of the two."""
+
+    professional_id = Id("A professional.")
+    patient_id = Id("A person, as an assistant or a representative; for the holder's side.")
 
 
 class Question(Shape):
-    who = Part(Who, "A professional; null: the caller themself.", allow_none=True, load_default=None)
+    who = Part(Who, "Somebody else; null: the caller themself.", allow_none=True, load_default=None)
     action = Choice(DECISION_ACTIONS, required=True)
     category = Choice(CATEGORIES, required=True)
     level = Choice(LEVELS, required=True)

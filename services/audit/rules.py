@@ -43,6 +43,21 @@ def left_out(view: View, *, may_see_withheld: bool) -> tuple[str, ...]:
     return ("blocked",) if may_see_withheld else ("blocked", "withheld")
 
 
+OPEN_COUNTS: Final = frozenset({
+    "assistant", "blocklist", "circle", "mandate", "referring", "representative", "rights", "setting", "types",
+})  # fmt: skip
+"""What may be counted in front of everybody: neither documents nor entries about them. Whatever is new is not."""
+
+
+def tells_count(action: str, view: View, *, own: bool, of_holder_side: bool, may_see_withheld: bool) -> bool:
+    """Returns whether an entry says how much its answer showed: never to somebody from whom part of it may be hidden.
+
+    own: the reader's own entry. of_holder_side: of somebody who reads the record as its holder; what is blocked was in
+    no answer of theirs, what is withheld from the representatives was.
+    """
+    return action.split(".")[0] in OPEN_COUNTS or view == "own" or own or (of_holder_side and may_see_withheld)
+
+
 def as_id(value: object) -> str | None:
     """Returns an id in its one spelling, None for what cannot be the id of anything."""
     if not isinstance(value, str):

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from services.audit import rules, store
 from services.audit.contract import NAME, TRACE_SOURCES, AccessHistory, AccessTraced, traced
+from services.audit.models import EntryRow
 from services.bus import Received, Remote, Service, emit, on, rpc
 from services.db import now
 from services.documents.contract import DocumentBlocked, DocumentReleased, DocumentWithheld
@@ -80,8 +81,8 @@ class Audit(Service):
         professional with a ground, or with a document of theirs in the record, reads their own entries. While another
         record leads to this one, its entries are among them.
         Each reading leaves one trace itself, also a refused one. Entries about a document that is hidden from who
-        reads are left out, and come back with it; how many documents a professional's list showed, some of them
-        perhaps hidden, is told to that professional alone [L14 16(5)].
+        reads are left out, and come back with it; how many documents or entries somebody else's answer showed, some
+        of them perhaps hidden, is not told [L14 16(5), L14 13].
         Refuses: RecordNotFound (unknown, or nothing lets the caller in), RecordClosed (to its holder alone),
         InvalidInput (cursor, limit). [RGD 8; seed 002, historique des accès]
         """
@@ -110,13 +111,20 @@ class Audit(Service):
             emit(session, _reading(caller, record_id, ground=ground, rule=rule, count=len(page)))
             more = len(rows) > most
             return {
-                "entries": [store.on_wire(row, counts=own is not None or row.professional_id is None) for row in page],
+                "entries": [store.on_wire(row, count=_tells_count(row, caller, view, scope)) for row in page],
                 "next_cursor": rules.cursor_after(page[-1].at, page[-1].trace_id) if more else None,
             }
 
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _tells_count(row: EntryRow, caller: Caller, view: rules.View, scope: AccessScope) -> bool:
+    return rules.tells_count(
+        row.action, view, own=row.account_id == caller.account_id, of_holder_side=row.capacity == "patient",
+        may_see_withheld=scope.may_see_withheld,
+    )  # fmt: skip
 
 
 def _ground(scope: AccessScope) -> tuple[str, str]:

@@ -115,8 +115,8 @@ def has_written(session: Session, record_id: str, professional_id: str) -> bool:
     return bool(session.scalar(sa.select(written)))
 
 
-def on_wire(row: EntryRow, *, counts: bool = True) -> Entry:
-    """Returns an entry as it travels; counts: whether it says how many documents somebody's list showed."""
+def on_wire(row: EntryRow, *, count: bool) -> Entry:
+    """Returns an entry as it travels; count: whether it says how much its answer showed."""
     return {
         "entry_id": row.trace_id,
         "at": rfc3339(row.at),
@@ -135,5 +135,5 @@ def on_wire(row: EntryRow, *, counts: bool = True) -> Entry:
         "reason": row.reason,
         "software": row.software,
         "request_id": row.request_id,
-        "count": row.count if counts or row.action != "document.searched" else None,
+        "count": row.count if count else None,
     }

@@ -47,8 +47,9 @@ class Assistants(Service):
 
         name: what the holder calls them. until: when the assistance ends by itself. A repeat under the same
         Idempotency-Key finds the same invitation and draws one more code for it: the code is not kept with the answer.
-        Refuses: RecordNotFound (to everybody but the holder side), RecordClosed, NotAllowed (an assistant),
-        InvitationRefused (a repeat, when the invitation is used or over), InvalidInput. [domain, Words]
+        Refuses: RecordNotFound (to everybody but the holder side), RecordClosed, NotAllowed (an assistant; of an
+        autonomous minor, a representative), InvitationRefused (a repeat, when the invitation is used or over),
+        InvalidInput. [domain, Words; L14 13]
         """
         at, record_id = now(), rules.id_of(record_id)
         given = {"record_id": record_id, "name": name, "until": until}
@@ -60,6 +61,7 @@ class Assistants(Service):
             store.lock_record(session, record_id)
             _, scope = judge(session, caller, record_id, at)
             refusal: Refusal | None = rules.require_holder_action(tables_at(at), scope, ACTION)
+            refusal = refusal or rules_assistants.require_inviting(scope)
             if refusal is not None:
                 return refused(session, caller, INVITED, at, record_id, refusal)
             known = once(session, caller, "invite_assistant", given)
@@ -83,7 +85,11 @@ class Assistants(Service):
         own, and for who is no patient or assists there already.
         """
         at, digest = now(), invitation_code.digest_of(code)
+        given = {"code": digest.hex()}
         with self.db.transaction(caller) as session:
+            answered: dict[str, Any] | None = once(session, caller, "accept_invitation", given)
+            if answered is not None:
+                return answered
             person_id = caller.patient_id if caller.capacity == "patient" else None
             found = store_assistants.invited_with(session, digest)
             accepted = None
@@ -98,8 +104,9 @@ class Assistants(Service):
                 caller, ACCEPTED, at=at, record_id=found.record_id, ground=GROUND, rule=_rule(at),
                 object_id=found.assistant_id, object_type=GROUND,
             ))  # fmt: skip
-            return {"assistant_id": found.assistant_id, "record_id": found.record_id,
-                    "patient_id": accepted.patient_id, "until": _moment(accepted.until)}  # fmt: skip
+            answer = {"assistant_id": found.assistant_id, "record_id": found.record_id,
+                      "patient_id": accepted.patient_id, "until": _moment(accepted.until)}  # fmt: skip
+            return dict(remember(session, caller, "accept_invitation", given, answer))
 
     @rpc
     def assistants(self, caller: Caller, *, record_id: str) -> dict[str, Any] | Refusal:

@@ -27,12 +27,12 @@ class Circle(Service):
     def circle(self, caller: Caller, *, record_id: str) -> dict[str, Any] | Refusal:
         """The circle of trust; the comments are the holder's own and shown to nobody else.
 
-        Refuses: RecordNotFound, RecordClosed (to the holder alone).
+        Refuses: RecordNotFound (also to who may deposit alone), RecordClosed (to the holder alone).
         """
         at, record_id = now(), rules.id_of(record_id)
         with self.db.transaction(caller) as session:
             _, scope = judge(session, caller, record_id, at)
-            refusal = rules.require_open_ground(scope)
+            refusal = rules.require_care_context(scope)
             if refusal is not None:
                 return refused(session, caller, "circle.read", at, record_id, refusal)
             members = store_circle.current_members(session, record_id, at)

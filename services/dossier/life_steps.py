@@ -60,7 +60,10 @@ def _one_step(
 
 
 def _plan(session: Session, record_id: str, becomes: str, since: datetime, at: datetime) -> datetime | None:
-    """Has the steps that time alone takes from the new state fall due, and no others; when it will be deleted."""
+    """Has the steps that time alone takes from the new state fall due, and no others; when it will be deleted.
+
+    Of what is deleted now nothing is left to come, nor what its holder set and wrote.
+    """
     periods = tables_at(at).life_periods
     if becomes == "closed":
         deleted_at = periods["deletion"].after(since)
@@ -69,6 +72,7 @@ def _plan(session: Session, record_id: str, becomes: str, since: datetime, at: d
         return deleted_at
     if becomes == "deleted":
         store_deadlines.drop_all(session, record_id)
+        store_life.forget_words(session, record_id)
     elif becomes == "active":
         store_deadlines.drop(session, record_id, "lapse", "deletion")
         store_deadlines.put(session, "inactivity", record_id, record_id, periods["inactivity"].after(since))

@@ -101,6 +101,7 @@ class Mandates(Service):
         """
         at, record_id, mandate_id = now(), rules.id_of(record_id), rules.id_of(mandate_id)
         with self.db.transaction(caller) as session:
+            store.lock_record(session, record_id)
             _, scope = judge(session, caller, record_id, at)
             refusal: Refusal | None = rules.require_holder_action(tables_at(at), scope, "mandates")
             ended = refusal is None and store_mandates.end_mandate(
@@ -144,9 +145,9 @@ class Mandates(Service):
         letter_id, record_id = require_id(letter_id, "/letter_id"), rules.id_of(record_id)
         code = codes.draw()
         hashed = self._hashed(codes.hash_of, code)
-        at = now()
         with self.db.transaction(context) as session:
             store.lock_record(session, record_id)
+            at = now()  # once others are done, as of any new code
             record = store.record(session, record_id)
             if record is None or record.state == "deleted":
                 return contract.RecordNotFound()

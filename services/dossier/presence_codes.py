@@ -64,12 +64,12 @@ class PresenceCodes(Service):
                 return answered
         code = codes.draw()
         hashed = self._hashed(codes.hash_of, code)
-        at = now()
         with self.db.transaction(caller) as session:
             meanwhile: dict[str, Any] | None = once(session, caller, operation, body)
             if meanwhile is not None:
                 return meanwhile
             store.lock_record(session, record_id)
+            at = now()  # once others are done: of two made at the same time the one told last is the code
             facts, scope, refusal = _judged(session, caller, record_id, at)
             if refusal is not None:
                 return refused(session, caller, REGENERATED, at, record_id, refusal)

@@ -52,8 +52,8 @@ class Referring(Service):
     def referring_physician(self, caller: Caller, *, record_id: str) -> dict[str, Any] | Refusal:
         """Who is the referring physician, and the designations of those concerned.
 
-        `current` for everybody with a ground (care context); all designations for the holder side, their own for a
-        physician, who needs no other ground to see what the holder asked them.
+        `current` for everybody who reads in the record (care context); all designations for the holder side, their own
+        for a physician, who needs no other ground to see what the holder asked them.
         Refuses: RecordNotFound, RecordClosed (to the holder side alone).
         """
         at, record_id = now(), rules.id_of(record_id)
@@ -61,12 +61,13 @@ class Referring(Service):
             facts, scope = judge(session, caller, record_id, at)
             all_ = store_referring.designations(session, record_id)
             shown = all_ if scope.holder_side else _own(facts, all_, at)
-            refusal = None if shown and not scope.holder_side else rules.require_open_ground(scope)
+            context = rules.require_care_context(scope)
+            refusal = None if shown and not scope.holder_side else context
             if refusal is not None:
                 return refused(session, caller, "referring.read", at, record_id, refusal)
             named = None if scope.clauses else ASKED
             allowed(session, caller, "referring.read", at, scope, named, count=len(shown))
-        current = rules_referring.current(all_, at) if scope.clauses else None
+        current = rules_referring.current(all_, at) if context is None else None
         return {
             "current": None if current is None else _current(current, all_),
             "designations": [_shown(one, at) for one in shown],
@@ -174,7 +175,11 @@ class Referring(Service):
         at, record_id, designation_id = now(), rules.id_of(record_id), rules.id_of(designation_id)
         if cause not in contract.DESIGNATION_ENDS:
             raise invalid("/cause", "choice")
+        given = {"record_id": record_id, "designation_id": designation_id, "cause": cause}
         with self.db.transaction(caller) as session:
+            answered: dict[str, Any] | None = once(session, caller, "end_referring_physician", given)
+            if answered is not None:
+                return answered
             seen, one, refusal = _concerned(session, caller, record_id, designation_id, at)
             ending: Ending | Refusal | None = None
             if one is not None:
@@ -185,7 +190,7 @@ class Referring(Service):
                 return refused(session, caller, "referring.ended", at, record_id, refusal, object_id=designation_id)
             one = _end(session, caller, seen, record_id, one, ending, at)
             _did(session, caller, "referring.ended", seen, one, at)
-            return _shown(one, at)
+            return remember(session, caller, "end_referring_physician", given, _shown(one, at))  # type: ignore[no-any-return]
 
 
 # --- who is concerned -------------------------------------------------------------------------------------------------
@@ -288,7 +293,7 @@ def _end_predecessors(session: Session, seen: Seen, record_id: str, one: Designa
     for each in seen.designations:
         running = each.replaces_id is None and rules_referring.is_effective(each, at)
         if running and store_referring.plan_end(session, record_id, each.designation_id, one.effective_at, "replaced"):
-            _tell(session, seen, record_id, each, "ending", one.effective_at)
+            _tell(session, seen, record_id, each, "ending", one.effective_at, at)
 
 
 def _end(
@@ -299,20 +304,22 @@ def _end(
     if ending.ended:
         store_referring.end_now(session, one.designation_id, at, cause, seen.side, by)
         if rules_referring.is_effective(one, at):
-            _tell(session, seen, record_id, one, "ended", at)
+            _tell(session, seen, record_id, one, "ended", at, at)
     elif ending.ends_at is None:
         store_referring.put_asked(session, one.designation_id, seen.side)
     elif store_referring.plan_end(session, record_id, one.designation_id, ending.ends_at, cause, seen.side, by):
-        _tell(session, seen, record_id, one, "ending", ending.ends_at)
+        _tell(session, seen, record_id, one, "ending", ending.ends_at, at)
     return rules_referring.after(one, ending, seen.side, at)
 
 
 def _tell(
-    session: Session, seen: Seen, record_id: str, one: Designation, state: str, moment: datetime
-) -> None:  # fmt: skip
+    session: Session, seen: Seen, record_id: str, one: Designation, state: str, moment: datetime, at: datetime
+) -> None:
+    """Tells of an end at this moment, and of that of whoever stands in now and ends with it."""
     patient_id = seen.facts.patient_id
     assert patient_id is not None
-    referring_steps.tell(session, record_id, one, patient_id, state, moment)
+    for each in (one, *rules_referring.ending_along(seen.designations, one, moment, at)):
+        referring_steps.tell(session, record_id, each, patient_id, state, moment)
 
 
 def _did(session: Session, caller: Caller, action: str, seen: Seen, one: Designation, at: datetime) -> None:

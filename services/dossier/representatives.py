@@ -87,7 +87,7 @@ class Representatives(Service):
             agent = caller.capacity == "agent"
             refusal: Refusal | None
             if agent:
-                refusal = None if store.record(session, record_id) else contract.RecordNotFound()
+                refusal = None if _standing(session, record_id) else contract.RecordNotFound()
             else:
                 _, scope = judge(session, caller, record_id, at)
                 refusal = rules.require_holder_action(tables_at(at), scope, "representatives")
@@ -112,7 +112,7 @@ class Representatives(Service):
             if caller.capacity != "agent":
                 return refused(session, caller, ENDED, at, record_id, NotAllowed(), object_id=asked)
             store.lock_record(session, record_id)
-            record = store.record(session, record_id)
+            record = _standing(session, record_id)
             if record is None or not store_representatives.end(session, record_id, asked, caller.account_id, at):
                 refusal = contract.RepresentativeNotFound()
                 return refused(session, caller, ENDED, at, record_id, refusal, object_id=asked)
@@ -127,7 +127,7 @@ class Representatives(Service):
     def open_sitting(self, caller: Caller, *, record_id: str, representative_id: str) -> dict[str, Any] | Refusal:
         """Lets somebody who acts only together with the holder act, for as long as the table says [L14 14].
 
-        By the holder alone, from their own session; asked again it runs anew.
+        By the holder alone, from their own session; asked again it runs anew, a repeat gets the same answer.
         Refuses: RecordNotFound (to everybody but the holder side), RecordClosed, NotAllowed (not the holder),
         RepresentativeNotFound (nobody in force of this id, or who acts alone anyway).
         """
@@ -158,11 +158,16 @@ class Representatives(Service):
             if refusal is not None or found is None:
                 no = refusal or contract.RepresentativeNotFound()
                 return refused(session, caller, action, at, record_id, no, object_id=asked)
+            body = {"record_id": record_id, "representative_id": asked}
+            answered: dict[str, Any] | None = once(session, caller, action, body)
+            if answered is not None:
+                return answered
             ends = until(found, at)
             store_representatives.let_act(session, asked, at, ends)
             named = acting(scope, "sitting", at)
             allowed(session, caller, action, at, scope, named=named, object_id=asked, object_type="representative")
-            return {"representative_id": asked, "together_until": rfc3339(ends)}
+            answer = {"representative_id": asked, "together_until": rfc3339(ends)}
+            return dict(remember(session, caller, action, body, answer))
 
     @rpc_system("notifications")
     def letter_recipients(self, context: Context, *, record_id: str) -> dict[str, Any]:
@@ -284,6 +289,12 @@ def _refusal(session: Session, record_id: str, holder_id: str, values: dict[str,
     ):
         return contract.AlreadyRepresentative()
     return _refusal_of_kind(values, at)
+
+
+def _standing(session: Session, record_id: str) -> Any | None:
+    """patient_id and state of a record; None where there is none any more."""
+    record = store.record(session, record_id)
+    return None if record is None or record.state == "deleted" else record
 
 
 def _refusal_of_kind(values: Mapping[str, Any], at: datetime) -> Refusal | None:

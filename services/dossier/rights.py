@@ -64,7 +64,8 @@ class Rights(Service):
     ) -> contract.Explanation | Refusal:  # fmt: skip
         """Whether somebody may read, deposit or change the level of documents of a kind, and the rule that decides it.
 
-        who: "me", or {"professional_id": …}: the holder side may ask about anyone, a professional about themself alone.
+        who: "me", {"professional_id": …} or {"patient_id": …}: the holder side may ask about anyone, a professional
+        about themself alone, who is told of a block or of a closed record as of the lack of a ground.
         document: category, level and, where they are known, type and folder. moment: one that has passed, None for now.
         Refuses: RecordNotFound, RecordClosed (to the holder alone), InvalidInput. [domain: Who may see what]
         """
@@ -73,7 +74,7 @@ class Rights(Service):
         asked = _Asked(who, kind, action, moment, present)
         with self.db.transaction(caller) as session:
             scope, answer = _explain(session, caller, record_id, asked)
-            about = {"object_id": asked.professional_id, "object_type": asked.professional_id and "professional"}
+            about = {"object_id": asked.professional_id or asked.patient_id, "object_type": asked.kind}
             if isinstance(answer, Refusal):
                 return refused(session, caller, EXPLAINED, present, record_id, answer, **about)
             _traced(session, caller, EXPLAINED, present, scope, **about)
@@ -122,7 +123,7 @@ class _Asked:
     """What is asked for an explanation, checked. Refuses: InvalidInput."""
 
     def __init__(self, who: object, document: DocumentFacts, action: object, moment: object, present: datetime) -> None:
-        self.professional_id = rules_rights.asked_professional(who)
+        self.professional_id, self.patient_id = rules_rights.asked_who(who)
         self.document = document
         self.action = rules_rights.asked_action(action)
         self.moment = rules_rights.asked_moment(moment, present)
@@ -131,6 +132,11 @@ class _Asked:
     @property
     def past(self) -> bool:
         return self.moment < self.present
+
+    @property
+    def kind(self) -> str | None:
+        """What somebody else who is asked about is."""
+        return "professional" if self.professional_id else "patient" if self.patient_id else None
 
 
 def _explain(
@@ -143,6 +149,9 @@ def _explain(
     asked_about = _situation(session, caller, facts, asked)
     tables = tables_at(asked.moment)
     decision = rules_decisions.decide(tables, asked_about, asked.document, asked.action, asked.moment)
+    if not scope.holder_side:
+        asks = (asked.document, asked.action, asked.moment)
+        decision = rules_decisions.told_to_themself(tables, asked_about, decision, *asks, past=asked.past)
     until = rules_decisions.ends(tables, asked_about, decision, asked.moment)
     return scope, {
         "allowed": decision.allowed,
@@ -158,7 +167,7 @@ def _may_not_ask(scope: AccessScope, caller: Caller, asked: _Asked) -> Refusal |
     """Who has no ground learns nothing, not even why; who reads one document as its author may ask about that one."""
     if scope.holder_side:
         return rules.require_holder_action(tables_at(asked.present), scope, HOLDER_ACTION)
-    if asked.professional_id not in (None, caller.professional_id):
+    if asked.patient_id is not None or asked.professional_id not in (None, caller.professional_id):
         return RecordNotFound()
     lets_in = scope.clauses or rules.grant_of_reading(scope, asked.document)
     return None if lets_in else RecordNotFound()
@@ -166,11 +175,11 @@ def _may_not_ask(scope: AccessScope, caller: Caller, asked: _Asked) -> Refusal |
 
 def _situation(session: Session, caller: Caller, facts: Facts, asked: _Asked) -> Facts:
     """The situation of who is asked about: the caller's own as it was judged, or another's, or what it was then."""
-    myself = asked.professional_id in (None, caller.professional_id)
-    if myself and not asked.past:
+    person_id = asked.patient_id
+    if person_id is None and asked.professional_id in (None, caller.professional_id) and not asked.past:
         return facts
     if asked.professional_id is None and facts.capacity == "patient":
-        return store_history.person_then(session, facts, asked.moment)
+        return store_history.person_at(session, facts, person_id or facts.own_patient_id, asked.moment, past=asked.past)
     professional_id = asked.professional_id or facts.professional_id or contract.NOBODY
     return store_history.situation_of(session, facts.record_id, professional_id, asked.moment, past=asked.past)
 

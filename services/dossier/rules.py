@@ -120,12 +120,18 @@ def _holder_side_scope(tables: Tables, facts: Facts, now: datetime) -> AccessSco
         state=facts.state,
         holder_side=True,
         may_see_blocked=False,
-        may_see_withheld=any(clause.ground != "legal_representative" for clause in clauses),
+        may_see_withheld=_sees_withheld({clause.ground for clause in clauses}),
         author_id=None,
         clauses=clauses,
         autonomous_minor=_setting(tables, facts, "autonomous_minor") == "yes",
         default_levels=facts.default_levels,
     )
+
+
+def _sees_withheld(grounds: set[str]) -> bool:
+    """Whether who has these grounds of the holder side sees what is hidden from representatives: none of them does,
+    whatever else they were made [L14 13]."""
+    return "holder" in grounds or grounds == {"assistant"}
 
 
 def holder_side_grounds(tables: Tables, facts: Facts, now: datetime) -> list[str]:
@@ -302,6 +308,14 @@ def require_open_ground(given: AccessScope) -> RecordNotFound | RecordClosed | N
     if given.clauses:
         return None
     return RecordClosed() if given.holder_side else RecordNotFound()
+
+
+def require_care_context(given: AccessScope) -> RecordNotFound | RecordClosed | None:
+    """The refusal for a caller who may not see who else cares for this patient: as `require_open_ground`, and for a
+    professional who deposits without reading, as under an order, which no patient was asked for."""
+    if given.holder_side or any(clause.read for clause in given.clauses):
+        return require_open_ground(given)
+    return RecordNotFound()
 
 
 def require_holder_action(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from services.dossier.contract import AccessScope
 from services.dossier.rules_tables import Tables
+from services.refusals import NotAllowed
 
 NAME_LENGTH = 80
 
@@ -27,6 +29,11 @@ def state_of(invitation: Invitation, now: datetime) -> str:
     if invitation.ended_at is not None:
         return "ended"
     return "lapsed" if over or invitation.code_until <= now else "invited"
+
+
+def require_inviting(scope: AccessScope) -> NotAllowed | None:
+    """The refusal for who represents an autonomous minor: an assistant would read what is hidden from them [ours]."""
+    return NotAllowed() if scope.autonomous_minor and not scope.may_see_withheld else None
 
 
 def code_until(tables: Tables, until: datetime | None, now: datetime) -> datetime:

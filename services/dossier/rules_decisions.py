@@ -8,7 +8,7 @@ table of confidentiality.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.dossier.contract import AccessScope, Clause, DocumentFacts
@@ -61,6 +61,22 @@ def decide(tables: Tables, facts: Facts, document: DocumentFacts, action: str, n
         return Decision(True, ground, rule, clause=clause)
     refusing = _refusing_holder_side if facts.capacity == "patient" else _refusing_professional
     step, rule = refusing(tables, facts, given, document, action, now)
+    return Decision(False, None, rule, step, tables.remedies[step])
+
+
+def told_to_themself(
+    tables: Tables, facts: Facts, decision: Decision, document: DocumentFacts, action: str, now: datetime, *, past: bool
+) -> Decision:
+    """The decision as a professional is told it of themself: a closed record and a block are the lack of a ground.
+
+    past: of a moment that has passed ended grounds are told, so what ran then is told as ended.
+    """
+    if decision.step not in ("state", "blocklist"):
+        return decision
+    shown = next(state for state, row in tables.states.items() if row.professionals == "everything")
+    ended = tuple(replace(each, read_until=now, deposit_until=now) for each in facts.grants) if past else ()
+    groundless = replace(facts, state=shown, blocked=False, grants=ended)
+    step, rule = _refusing_professional(tables, groundless, scope(tables, groundless, now), document, action, now)
     return Decision(False, None, rule, step, tables.remedies[step])
 
 

@@ -38,8 +38,12 @@ class Life:
 
 
 def require_step(tables: Tables, life: Life, becomes: str, cause: str) -> NotInThisState | None:
-    """The refusal of a step that the life cycle does not have from here, or of any while the record is merged."""
-    if life.merged or (life.state, becomes, cause) not in tables.life_cycle:
+    """The refusal of a step that the life cycle does not have from here, or of any while the record is merged.
+
+    A death is noted once: a second one would have the first look as if it had come to a record closed before.
+    """
+    noted = cause == "death" and life.closed_for == "death"
+    if life.merged or noted or (life.state, becomes, cause) not in tables.life_cycle:
         return NotInThisState(state=life.state)
     return None
 

@@ -26,6 +26,7 @@ HERE: Final = ZoneInfo("Europe/Luxembourg")
 FIRST_YEAR: Final = 12  # months in which only both sides together end a designation
 NOTICE: Final = 2  # months between notice and end, afterwards
 LONGEST_REPLACEMENT: Final = 12  # months
+YEARS: Final = range(1900, 2200)  # of a list's days; beyond, a calendar has no day before or after to reckon with
 
 HOLDER: Final = "holder"
 PHYSICIAN: Final = "professional"
@@ -123,6 +124,14 @@ def current(all_: Iterable[Designation], at: datetime) -> Designation | None:
     """Who is the referring physician now: whoever stands in, before whom they stand in for."""
     effective = [one for one in all_ if is_effective(one, at)]
     return next((one for one in effective if one.replaces_id), None) or next(iter(effective), None)
+
+
+def ending_along(
+    all_: Iterable[Designation], one: Designation, end: datetime, at: datetime
+) -> list[Designation]:  # fmt: skip
+    """Those who stand in for a designation now, and would have gone on after its end."""
+    standing_in = [each for each in all_ if each.replaces_id == one.designation_id and is_effective(each, at)]
+    return [each for each in standing_in if (until := end_of(each)) is None or until > end]
 
 
 # --- who may do what --------------------------------------------------------------------------------------------------
@@ -285,6 +294,8 @@ def told_by(line: Mapping[str, object]) -> Told | str:
         except ValueError:
             return "date"
     begins, ends = days
+    if any(day is not None and day.year not in YEARS for day in days):
+        return "date"
     if (begins is None and ends is None) or bool(line.get("record_id")) == bool(line.get("patient_id")):
         return "incomplete"
     if begins is not None and begins.day != 1:

@@ -11,13 +11,14 @@ from services.dossier.rules_representatives import moment_of
 from services.refusals import InvalidInput
 
 
-def asked_professional(value: object) -> str | None:
-    """The professional who is asked about; None for the caller themself. Refuses: InvalidInput."""
+def asked_who(value: object) -> tuple[str | None, str | None]:
+    """Who is asked about, as professional or as patient; neither for the caller themself. Refuses: InvalidInput."""
     if value == "me":
-        return None
-    if not isinstance(value, Mapping) or set(value) != {"professional_id"}:
+        return None, None
+    if not isinstance(value, Mapping) or len(value) != 1 or not set(value) <= {"professional_id", "patient_id"}:
         raise _wrong("/who", "choice")
-    return id_of(value["professional_id"])
+    professional_id, patient_id = value.get("professional_id"), value.get("patient_id")
+    return (None, id_of(patient_id)) if "patient_id" in value else (id_of(professional_id), None)
 
 
 def asked_moment(value: object, present: datetime) -> datetime:

@@ -123,9 +123,13 @@ def with_consent(kind: MandateKind, stay: Times) -> Times:
 
 
 def discharged(kind: MandateKind, stay: Times, consented: bool, at: datetime) -> Times:
-    """A stay that the patient left now: reading ends, and depositing some days later; never later than it would."""
+    """A stay that the patient left now: reading ends, and depositing some days later; never later than it would.
+
+    consented: to a result that comes later; one that was validated before is waited for no more.
+    """
     read_until = min(stay.read_until, at)
-    longest = read_until + kind.after_closing + (kind.consent_adds if consented else timedelta(0))
+    awaiting = consented and stay.deposit_until > stay.read_until + kind.after_closing
+    longest = read_until + kind.after_closing + (kind.consent_adds if awaiting else timedelta(0))
     return Times(read_until, min(stay.deposit_until, longest), stay.prolonged_days)
 
 

@@ -35,11 +35,10 @@ SITUATION = """
       left join professionals p on p.professional_id = asked.professional_id
       left join first_accesses f on f.record_id = asked.record_id and f.professional_id = asked.professional_id
       left join lateral (
-           select 'circle' as ground, c.since, least(c.until, c.ends_at) as read_until,
-                  least(c.until, c.ends_at) as deposit_until
+           select 'circle' as ground, c.since, c.ends_at as read_until, c.ends_at as deposit_until
              from circle_members c
             where c.record_id = asked.record_id and c.professional_id = asked.professional_id
-              and (c.until is null or c.until > :now)
+              and c.until is null
            union all
            select m.kind, m.starts_at, m.read_until, m.deposit_until
              from mandates m
@@ -185,6 +184,12 @@ def insert_record(session: Session, patient_id: str, state: str, at: datetime) -
 def record(session: Session, record_id: str) -> Any | None:
     """patient_id and state of a record."""
     return session.execute(sa.select(Record.patient_id, Record.state).where(Record.record_id == record_id)).first()
+
+
+def record_for_institution(session: Session, record_id: str) -> Any | None:
+    """patient_id, state and default levels of a record."""
+    asked = sa.select(Record.patient_id, Record.state, Record.default_levels).where(Record.record_id == record_id)
+    return session.execute(asked).first()
 
 
 def lock_record(session: Session, record_id: str) -> None:

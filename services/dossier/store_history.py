@@ -164,11 +164,14 @@ def persons_of(session: Session, record_id: str, moment: datetime, *, past: bool
             for person in (holder_id, *others)]  # fmt: skip
 
 
-def person_then(session: Session, facts: Facts, moment: datetime) -> Facts:
-    """The situation at a past moment of somebody of the holder side, whose present one is known."""
-    then = persons_of(session, facts.record_id, moment, past=True)
-    mine = next((each for each in then if each.own_patient_id == facts.own_patient_id), None)
-    return mine or replace(then[0] if then else facts, own_patient_id=facts.own_patient_id, grants=())
+def person_at(session: Session, facts: Facts, patient_id: str | None, moment: datetime, *, past: bool) -> Facts:
+    """The situation at a moment of a person who stands, or stood, or never stood on the holder side.
+
+    facts: the situation of who asks, of the same side; `past`: as it was then, not as it is now.
+    """
+    found = persons_of(session, facts.record_id, moment, past=past)
+    theirs = next((each for each in found if each.own_patient_id == patient_id), None)
+    return theirs or replace(found[0] if found else facts, own_patient_id=patient_id, grants=())
 
 
 def _facts(record_id: str, rows: Sequence[Any]) -> Facts:

@@ -71,6 +71,25 @@ def had_record(session: Session, patient_id: str) -> bool:
     return session.execute(gone.limit(1)).first() is not None
 
 
+# Who had which ground when stays, without what was written of them; what a professional gave as a reason is not the
+# record's, but stands in the privacy officer's queue.
+_FORGET_WORDS = sa.text(
+    """
+    with comments as (update circle_members set comment = null where record_id = :record_id and comment is not null),
+         names as (update assistants set name = '', code_digests = '{}' where record_id = :record_id),
+         proofs as (update representatives set proof = '' where record_id = :record_id),
+         codes as (delete from presence_codes where record_id = :record_id),
+         steps as (delete from setup_steps where record_id = :record_id)
+    delete from record_settings where record_id = :record_id
+    """
+)
+
+
+def forget_words(session: Session, record_id: str) -> None:
+    """Destroys what was set, declared and written of people in a record that is deleted, and its presence codes."""
+    session.execute(_FORGET_WORDS, {"record_id": record_id})
+
+
 _MERGED_IN = sa.text(
     """
     with recursive within (record_id, state) as (

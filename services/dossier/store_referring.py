@@ -173,6 +173,7 @@ _REWRITE = sa.text(
      where d.designation_id = told.designation_id
         or (d.replaces_id = told.designation_id and d.ended_at is null
             and (d.ends_at is null or d.ends_at > told.ends_at))
+    returning cast(d.designation_id as text), cast(d.record_id as text), d.ends_at
     """
 )
 
@@ -204,7 +205,7 @@ def designations_of(session: Session, record_ids: Iterable[str]) -> dict[str, li
 
 
 def write_told(session: Session, before: dict[str, list[Designation]], after: dict[str, list[Designation]]) -> None:
-    """Writes what the health fund's list changed, and has it told when its time comes."""
+    """Writes what the health fund's list changed, for those who stand in too, and has it told when its time comes."""
     old = {one.designation_id: one for known in before.values() for one in known}
     placed = [(record_id, one) for record_id, known in after.items() for one in known]
     added = [(record_id, one) for record_id, one in placed if one.designation_id not in old]
@@ -213,14 +214,13 @@ def write_told(session: Session, before: dict[str, list[Designation]], after: di
         session.execute(sa.insert(Row), [
             {"record_id": record_id, **{name: getattr(one, name) for name in _FIELDS}} for record_id, one in added
         ])  # fmt: skip
+    ends = [(one.designation_id, record_id, one.ends_at) for record_id, one in added if one.ends_at]
     if ended:
-        session.execute(_REWRITE, {
+        ends += session.execute(_REWRITE, {
             "ids": [one.designation_id for _, one in ended], "ends_at": [one.ends_at for _, one in ended],
             "ended_at": [one.ended_at for _, one in ended], "causes": [one.end_cause for _, one in ended],
-        })  # fmt: skip
+        }).all()  # fmt: skip
     store_deadlines.put_many(session, EFFECTIVE, [
         (one.designation_id, record_id, one.effective_at) for record_id, one in added if one.effective_at
     ])  # fmt: skip
-    store_deadlines.put_many(session, END, [
-        (one.designation_id, record_id, one.ends_at) for record_id, one in [*added, *ended] if one.ends_at
-    ])  # fmt: skip
+    store_deadlines.put_many(session, END, ends)

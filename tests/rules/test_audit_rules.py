@@ -184,3 +184,29 @@ def test_the_holder_side_reads_nothing_of_what_is_hidden_from_it(
     view: rules.View, may_see_withheld: bool, kinds: tuple[str, ...]
 ) -> None:
     assert rules.left_out(view, may_see_withheld=may_see_withheld) == kinds
+
+
+@pytest.mark.parametrize("action", ["document.searched", "document.shown", "log.read", "something.new"])
+@pytest.mark.parametrize(
+    ("view", "own", "of_holder_side", "may_see_withheld", "told"),
+    [
+        ("record", True, True, False, True),
+        ("record", False, True, True, True),
+        ("record", False, True, False, False),
+        ("record", False, False, True, False),
+        ("own", True, False, False, True),
+    ],
+    ids=["their own", "the holder side's", "the minor's, to a parent", "a professional's", "a professional, of theirs"],
+)
+def test_how_much_an_answer_showed_is_told_to_nobody_from_whom_part_of_it_may_be_hidden(
+    action: str, view: rules.View, own: bool, of_holder_side: bool, may_see_withheld: bool, told: bool
+) -> None:
+    facts = {"own": own, "of_holder_side": of_holder_side, "may_see_withheld": may_see_withheld}
+    assert rules.tells_count(action, view, **facts) is told
+    assert rules.tells_count("mandate.ended", view, **facts), "which counts no document"
+
+
+def test_what_may_be_counted_before_everybody_are_nouns_of_the_catalogue_and_no_documents() -> None:
+    nouns = {action.split(".")[0] for action in ACTIONS}
+    assert nouns > rules.OPEN_COUNTS
+    assert not {"document", "log", "restriction", "review", "patient"} & rules.OPEN_COUNTS

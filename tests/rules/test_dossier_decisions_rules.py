@@ -172,6 +172,26 @@ def test_what_would_change_a_refusal_leads_to_a_later_step_until_it_is_allowed(
     assert decide(facts, shown).allowed
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    situations().filter(lambda facts: facts.capacity == "professional" and facts.professional_id), shown_documents,
+    st.sampled_from(DECISION_ACTIONS), st.booleans(),
+)  # fmt: skip
+def test_of_themself_a_professional_is_told_a_block_and_a_closed_record_as_the_lack_of_a_ground(
+    facts: Facts, shown: DocumentFacts, action: str, past: bool
+) -> None:
+    def told(of: Facts) -> rules_decisions.Decision:
+        decided = decide(of, shown, action)
+        return rules_decisions.told_to_themself(TABLES, of, decided, shown, action, NOW, past=past)
+
+    assert told(facts).step not in ("state", "blocklist")
+    assert told(facts).allowed is decide(facts, shown, action).allowed
+    if decide(facts, shown, action).step not in ("state", "blocklist"):
+        assert told(facts) == decide(facts, shown, action)
+    barred = replace(facts, state="active", patient_id=holder().patient_id, blocked=True)
+    assert past or told(barred) == told(replace(barred, blocked=False, grants=()))
+
+
 def test_a_right_ends_with_the_last_grant_that_gives_it_and_the_holder_s_never() -> None:
     early, late = presence(timedelta(hours=5)), presence(timedelta(hours=1))
     both = professional(early, late)

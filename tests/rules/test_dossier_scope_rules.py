@@ -156,14 +156,15 @@ def _held(facts: Facts) -> list[str]:
 
 
 def _as_holder(facts: Facts, ground: str, action: str, shown: DocumentFacts) -> bool:
-    """What hides a document hides it from who is nothing else: the holder who represents too sees what holders see."""
+    """The holder who represents too sees what holders see; a representative who was made an assistant too does not."""
     if facts.state in ("closed", "deleted"):
         return False
     if ground == "assistant" and facts.state not in ("active", "open_by_lapse"):
         return False
     if action == "deposit":
         return shown.type == "holder_expression" or (ground != "assistant" and shown.type in DECLARATIONS)
-    return not shown.patient_blocked and not (shown.withheld and ground == "legal_representative")
+    represents = "legal_representative" in _held(facts) and "holder" not in _held(facts)
+    return not shown.patient_blocked and not (shown.withheld and represents)
 
 
 def _by(one: Grant, facts: Facts, action: str, shown: DocumentFacts) -> bool:

@@ -96,6 +96,15 @@ def test_a_result_that_was_consented_to_may_come_later_but_reading_does_not_last
     assert rules_stays.validated(ADMISSION, left, AT + 30 * DAY) == Times(AT + 5 * DAY, AT + 45 * DAY)
 
 
+def test_a_result_that_was_validated_during_the_stay_is_waited_for_no_more_after_the_discharge() -> None:
+    awaiting = rules_stays.with_consent(ADMISSION, ADMITTED)
+    settled = rules_stays.validated(ADMISSION, awaiting, AT + 3 * DAY)
+    left = AT + 5 * DAY
+    assert rules_stays.discharged(ADMISSION, settled, True, left) == Times(left, left + 15 * DAY)
+    late = rules_stays.validated(ADMISSION, awaiting, AT + 50 * DAY)  # after the 45 days: its own 15 days hold
+    assert rules_stays.discharged(ADMISSION, late, True, AT + 52 * DAY) == Times(AT + 45 * DAY, AT + 65 * DAY)
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["prolong", "consent", "discharge", "validate"]), st.integers(1, 30)), max_size=12

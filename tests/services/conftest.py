@@ -1,4 +1,4 @@
-"""What the tests of more than one service stand on: a ward in a house of dossier and documents."""
+"""What many files of tests stand on: a dossier, a ward in a house of dossier and documents, the front of identity."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from services.db import new_id
 from services.documents.ports.blobs import Blobs
 from services.settings import Settings
 from tests.builders import House
+from tests.services.dossier_house import DossierHouse, emptied
 from tests.services.identity_house import Front, identity_house
 from tests.services.ward import Ward
 
@@ -39,6 +40,20 @@ def ward(care_house: House, bucket: Settings) -> Ward:
     made = Ward(care_house, bucket)
     made.sql("delete from outbox")
     return made
+
+
+@pytest.fixture(scope="module")
+def built(request: pytest.FixtureRequest, database: Callable[[str], str]) -> Iterator[DossierHouse]:
+    """One dossier for a file of tests; one of another kind where the file names it as HOUSE."""
+    made = getattr(request.module, "HOUSE", DossierHouse)(database("dossier"))
+    yield made
+    made.sessions.engine.dispose()
+
+
+@pytest.fixture
+def house(built: DossierHouse) -> DossierHouse:
+    """It as it was on its first day: emptying tables is much faster than making a database."""
+    return emptied(built)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from nameko.testing.services import worker_factory
 
 from services.bus import Received
-from services.db import Sessions, new_id, outbox
+from services.db import Sessions, new_id, outbox, plumbing
 from services.directory.contract import ProfessionalUpdated
 from services.dossier import contract, models
 from services.dossier.contract import AccessScope
@@ -159,6 +159,14 @@ class DossierHouse:
             yield seen
         finally:
             sa.event.remove(self.sessions.engine, "before_cursor_execute", note)
+
+
+def emptied(house: DossierHouse) -> DossierHouse:
+    """The house as it was on its first day."""
+    with house.sessions.transaction() as session:
+        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
+            session.execute(table.delete())
+    return house
 
 
 def refusal_code(answer: Any) -> str:

@@ -8,8 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.db import now, plumbing, rfc3339
-from services.dossier import models
+from services.db import now, rfc3339
 from services.dossier.models_entourage import Assistant, Representative
 from services.tokens import Caller
 from tests import builders
@@ -70,11 +69,3 @@ class Home:
 def with_key(caller: Caller, key: str) -> Caller:
     """The same caller, asking under an Idempotency-Key."""
     return replace(caller, context=replace(caller.context, idempotency_key=key))
-
-
-def emptied(house: DossierHouse) -> DossierHouse:
-    """The house as it was on its first day."""
-    with house.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return house

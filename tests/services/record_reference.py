@@ -84,9 +84,10 @@ class Reference:
 
     @staticmethod
     def _person_reads(each: Held, held: list[Held], document: Row) -> bool:
-        # What is withheld from representatives, one who is more than that sees.
-        only_represents = all(other.row["ground"] == "legal_representative" for other in held)
-        if document["patient_blocked_at"] is not None or (document["withheld_at"] is not None and only_represents):
+        # What is withheld from representatives is so whatever else they were made, unless it is their own record.
+        names = [other.row["ground"] for other in held]
+        represents = "legal_representative" in names and "holder" not in names
+        if document["patient_blocked_at"] is not None or (document["withheld_at"] is not None and represents):
             return False
         return each.row["reads"] == "all" and each.row[document["level"]] == "yes"
 

@@ -133,6 +133,23 @@ def test_what_a_professionals_list_counted_tells_the_holder_of_no_hidden_documen
     assert own == 3
 
 
+def test_what_a_professional_counted_in_the_history_tells_the_holder_of_no_hidden_line(ward: Ward) -> None:
+    doctor = ward.present()
+    document_id = ward.deposit(doctor)
+    ward.block(doctor, document_id)
+    lines(ward, doctor)
+    ward.house.deliver()
+    page = ward.house.ask("audit", "access_history", ward.holder, record_id=ward.record_id)
+    lines(ward, ward.holder)
+    again = ward.house.ask("audit", "access_history", ward.holder, record_id=ward.record_id)
+
+    def counts(entries: list[dict[str, Any]], of: str | None) -> set[int | None]:
+        return {one["count"] for one in entries if one["action"] == "log.read" and one["professional_id"] == of}
+
+    assert counts(page["entries"], doctor.professional_id) == {None}
+    assert counts(again["entries"], None) >= {len(page["entries"])}, "their own"
+
+
 # --- withheld from the representatives --------------------------------------------------------------------------------
 
 
@@ -152,6 +169,21 @@ def test_lines_about_a_withheld_document_are_left_out_for_the_representatives_al
     assert actions(about(ward, parent, document_id)) == [
         "document.created", "document.withheld", "document.opened", "document.unwithheld",
     ]  # fmt: skip
+
+
+def test_what_the_minor_counted_tells_a_parent_of_no_withheld_document(ward: Ward) -> None:
+    doctor, parent = ward.present(), ward.representative()
+    withheld, _ = ward.deposit(doctor), ward.deposit(doctor)
+    ward.set_in_record(autonomous_minor="yes")
+    ward.ask("withhold_document", ward.holder, document_id=withheld)
+    assert (len(ward.listed(ward.holder)), len(ward.listed(parent))) == (2, 1)
+
+    def counts(who: Caller) -> dict[str | None, int | None]:
+        listed = [entry for entry in lines(ward, who) if entry["action"] == "document.searched"]
+        return {entry["patient_id"]: entry["count"] for entry in listed}
+
+    assert counts(parent) == {ward.holder.patient_id: None, parent.patient_id: 1}
+    assert counts(ward.holder) == {ward.holder.patient_id: 2, parent.patient_id: 1}
 
 
 # --- late, twice, in any order ----------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -20,14 +19,6 @@ from services.identity.contract import AccountActivated
 from services.refusals import InvalidInput, KeyReused, NotAllowed, SessionEnded
 from tests import builders
 from tests.services.dossier_house import DossierHouse, refusal_code
-
-
-@pytest.fixture
-def house(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
 
 # --- opening and activating ---------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -20,21 +19,9 @@ from services.refusals import InvalidInput
 from tests import builders
 from tests.services.dossier_house import DossierHouse, refusal_code
 from tests.services.dossier_twins import merged
-from tests.services.entourage_house import Home, emptied, with_key
+from tests.services.entourage_house import Home, with_key
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    return emptied(built)
 
 
 @pytest.fixture
@@ -132,6 +119,15 @@ def test_who_accepts_reads_as_the_holder_and_deposits_their_expression_alone(hom
     assert given.deposits("personal_expression", "holder_expression", "expression")
     [event] = home.house.events("assistant_accepted.v1")
     assert event["assistant_id"] == accepted["assistant_id"] and event["patient_id"] == home.holder.patient_id
+
+
+def test_a_repeat_of_an_acceptance_hears_the_same_and_another_key_that_the_code_is_used(home: Home) -> None:
+    who, code = home.person(), home.invite()["code"]
+    first = home.dossier.accept_invitation(with_key(who, "k1"), code=code)
+    assert home.dossier.accept_invitation(with_key(who, "k1"), code=code) == first
+    for other in (with_key(who, "k2"), with_key(home.person(), "k1")):
+        assert refusal_code(home.dossier.accept_invitation(other, code=code)) == "invitation_refused"
+    assert len(home.house.events("assistant_accepted.v1")) == 1
 
 
 def test_there_is_one_refusal_for_every_reason_there_is(home: Home, house: DossierHouse) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,19 +10,7 @@ import pytest
 from services.dossier import models_desk
 from tests.services.dossier_house import DossierHouse, refusal_code
 from tests.services.dossier_twins import trust
-from tests.services.entourage_house import Home, emptied
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    return emptied(built)
+from tests.services.entourage_house import Home
 
 
 @pytest.fixture
@@ -96,6 +83,29 @@ def test_a_ground_that_only_reads_is_not_enough_and_one_that_only_deposits_is(ho
     assert flag(home, doctor) == {"autonomous_minor": True}
     home.house.age_mandates(home.record, timedelta(days=20))
     assert refusal_code(unflag(home, doctor)) == "record_not_found"
+
+
+def test_who_represents_sees_nothing_withheld_though_made_an_assistant_too_and_an_assistant_alone_does(
+    home: Home,
+) -> None:
+    parent, representative_id = home.represented_by()
+    for who in (parent, friend := home.person()):
+        home.dossier.accept_invitation(who, code=home.invite(by=parent)["code"])
+    assert home.grounds(parent) == ["legal_representative", "assistant"] and home.grounds(friend) == ["assistant"]
+    assert not home.house.scope(parent, home.record).may_see_withheld
+    assert home.house.scope(friend, home.record).may_see_withheld
+    home.dossier.end_representative(home.house.agent, record_id=home.record, representative_id=representative_id)
+    assert home.house.scope(parent, home.record).may_see_withheld
+
+
+def test_who_represents_an_autonomous_minor_names_nobody_to_read_for_them_and_the_minor_does(home: Home) -> None:
+    parent, _ = home.represented_by()
+    doctor = trusted(home, "physician")
+    flag(home, doctor)
+    assert refusal_code(home.invite(by=parent)) == "not_allowed"
+    assert "code" in home.invite(by=home.holder)
+    unflag(home, doctor)
+    assert "code" in home.invite(by=parent)
 
 
 def test_every_answer_leaves_one_trace_with_the_ground_that_lets_deposit(home: Home) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -11,28 +10,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from services.db import new_id, now, plumbing
+from services.db import new_id, now
 from services.dossier import models, models_entourage
 from services.refusals import InvalidInput, Refusal
 from services.tokens import Caller
 from tests import builders
 from tests.services.dossier_house import RISK, DossierHouse, refusal_code
 from tests.services.dossier_twins import grounds, trust
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 def bar(house: DossierHouse, holder: Caller, record_id: str, who: Caller, **facts: Any) -> Any:

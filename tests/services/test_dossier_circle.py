@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from services.db import new_id, now, plumbing, rfc3339
+from services.db import new_id, now, rfc3339
 from services.dossier import models, models_desk
 from services.refusals import InvalidInput
 from services.tokens import Caller
@@ -19,21 +18,6 @@ from tests.services.dossier_twins import circle, grounds, trust
 
 DAY = timedelta(days=1)
 RENEWED = ("circle.added", "circle.changed")
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 def add(house: DossierHouse, holder: Caller, record_id: str, who: Caller, **facts: Any) -> Any:
@@ -176,6 +160,21 @@ def test_nobody_else_is_told_whether_somebody_is_barred(house: DossierHouse) -> 
     trust(house, holder, record_id, friend)
     for caller in (friend, barred, house.agent, house.holder()[0]):
         assert refusal_code(add(house, caller, record_id, barred)) == "record_not_found"
+
+
+def test_who_only_deposits_does_not_see_the_circle_and_who_reads_does(house: DossierHouse) -> None:
+    (holder, record_id), friend, orders, reads = house.holder(), *(house.professional() for _ in range(3))
+    add(house, holder, record_id, friend, comment="Ma cardiologue")
+    made = house.dossier.register_order(house.software(orders), record_id=record_id, reference="LAB-1")
+    assert (made["kind"], grounds(house, orders, record_id)) == ("order", ["order"])
+    refused = house.dossier.circle(orders, record_id=record_id)
+    assert refused.to_wire() == house.dossier.circle(house.professional(), record_id=record_id).to_wire()
+    house.enter(reads, record_id, house.code(record_id))
+    [seen] = house.dossier.circle(reads, record_id=record_id)["members"]
+    assert (seen["professional_id"], seen["comment"]) == (friend.professional_id, None)
+    house.age_mandates(record_id, 2 * DAY)
+    assert grounds(house, reads, record_id) == ["presence"], "deposits still"
+    assert refusal_code(house.dossier.circle(reads, record_id=record_id)) == "record_not_found"
 
 
 def test_an_unknown_professional_cannot_be_added(house: DossierHouse) -> None:

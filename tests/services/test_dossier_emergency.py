@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,12 +24,7 @@ from tests import builders
 from tests.services.dossier_house import refusal_code
 from tests.services.own_access_house import REASON, OwnAccessHouse
 
-
-@pytest.fixture
-def house(database: Callable[[str], str]) -> Iterator[OwnAccessHouse]:
-    made = OwnAccessHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
+HOUSE = OwnAccessHouse
 
 
 def reads(house: OwnAccessHouse, who: Caller, record_id: str, level: str = "standard") -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,19 +11,7 @@ from services.db import new_id, now, rfc3339
 from services.tokens import Caller
 from tests.services.dossier_house import DossierHouse, refusal_code
 from tests.services.dossier_twins import Pair, grounds, merged
-from tests.services.entourage_house import Home, emptied
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    return emptied(built)
+from tests.services.entourage_house import Home
 
 
 class Both:

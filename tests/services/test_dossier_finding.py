@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,13 +18,6 @@ from tests import builders
 from tests.services.dossier_house import DossierHouse
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def house(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
 
 
 def found(house: DossierHouse, who: Caller, holder: Caller) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from services.db import new_id, now, plumbing, rfc3339
+from services.db import new_id, now, rfc3339
 from services.directory.contract import LicenceWithdrawn, ProfessionalUpdated
 from services.dossier import models
 from services.dossier.models_entourage import ReferringPhysician
@@ -20,21 +19,6 @@ from tests.services.dossier_twins import circle, grounds, merged, trust
 
 DAY = timedelta(days=1)
 MANY = 1000
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 def update(

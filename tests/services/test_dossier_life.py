@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from services.db import new_id, now, plumbing, rfc3339
+from services.db import new_id, now, rfc3339
 from services.directory.contract import PatientsMerged, PatientsUnmerged, RecordOpeningsDue
 from services.dossier import contract, models, scheduling, store_deadlines
 from services.dossier.models_desk import Deadline
@@ -25,21 +24,6 @@ from tests.services.dossier_house import DossierHouse, refusal_code
 DAY = timedelta(days=1)
 MOMENT = timedelta(milliseconds=1)
 YEAR = timedelta(days=366)
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 def pass_time(house: DossierHouse, until: datetime) -> int:
@@ -400,6 +384,14 @@ def test_a_death_after_the_closing_is_noted_and_keeps_the_day_of_deletion(house:
     assert house.dossier.reopen_record(house.agent, record_id=record_id)["state"] == "closed"
     assert steps(house, record_id)[-1] == ("closed", "closed", "death_withdrawn", "agency")
     assert house.dossier.reopen_record(holder, record_id=record_id)["state"] == "active"
+
+
+def test_a_death_is_noted_once_and_again_only_after_it_was_withdrawn(house: DossierHouse) -> None:
+    _, record_id = house.holder()
+    die(house, record_id)
+    assert refusal_code(die(house, record_id)) == "not_in_this_state"
+    assert house.dossier.reopen_record(house.agent, record_id=record_id)["state"] == "active"
+    assert die(house, record_id)["state"] == "closed"
 
 
 def test_ten_years_after_the_closing_there_is_nothing_to_reopen_even_before_the_step_is_taken(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,13 +22,6 @@ from tests import builders
 from tests.services.dossier_house import WORDING, DossierHouse, refusal_code
 
 WRONG = "AAAAAAAA"
-
-
-@pytest.fixture
-def house(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
 
 
 # --- presence codes and mandates ----------------------------------------------------------------------------

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 import threading
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from services.db import new_id, plumbing
+from services.db import new_id
 from services.directory.contract import PatientsMerged, PatientsUnmerged
 from services.dossier import models
 from services.identity.contract import AccountActivated
@@ -19,22 +18,6 @@ from services.tokens import Caller
 from tests import builders
 from tests.services.dossier_house import DossierHouse, refusal_code
 from tests.services.dossier_twins import AT, Pair, circle, grounds, merged, states, trust
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    """The house as it was on its first day: emptying tables is much faster than making a database."""
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 @pytest.fixture

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from deploy.local.supervise import wait_until
-from services.db import new_id, now, plumbing
+from services.bus import Received
+from services.db import new_id, now
+from services.directory.contract import PatientsMerged
 from services.dossier import contract, models, store_circle, store_mandates
 from tests import builders
 from tests.services.dossier_house import DossierHouse, refusal_code
 from tests.services.dossier_twins import Pair, circle, grounds, trust
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    """The house as it was on its first day: emptying tables is much faster than making a database."""
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 @pytest.fixture
@@ -194,3 +179,25 @@ def test_what_comes_too_late_to_be_ended_before_the_merge_is_not_said_to_be_ende
     answer = house.dossier.remove_from_circle(pair.twin, record_id=pair.other, professional_id=friend.professional_id)
     assert refusal_code(answer) == contract.RecordClosed.code
     assert grounds(house, friend, pair.record) == ["circle"] and grounds(house, visitor, pair.record) == ["presence"]
+
+
+def test_what_the_holder_ends_while_a_merge_is_under_way_is_not_said_to_be_ended(
+    house: DossierHouse, pair: Pair
+) -> None:
+    visitor = house.professional()
+    mandate_id = house.enter(visitor, pair.other, house.code(pair.other))["mandate_id"]
+    answers: list[object] = []
+
+    def end() -> None:
+        answers.append(house.dossier.end_mandate(pair.twin, record_id=pair.other, mandate_id=mandate_id))
+
+    house.scope(pair.twin, pair.other)  # that they came today is noted: they wait for nothing but the merge
+    with house.sessions.transaction() as merging:
+        event = Received(new_id(), "directory", PatientsMerged.type, "", None, None, pair.news(), builders.context())
+        house.dossier.on_patients_merged(merging, event)
+        thread = threading.Thread(target=end)
+        thread.start()
+        assert wait_until(lambda: somebody_waits(house) or bool(answers), 30)
+    thread.join()
+    assert [refusal_code(answer) for answer in answers] == [contract.RecordClosed.code]
+    assert grounds(house, visitor, pair.record) == ["presence"] and house.events("mandate_ended.v1") == []

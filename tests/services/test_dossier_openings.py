@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
-import pytest
 import sqlalchemy as sa
 
-from services.db import new_id, now, outbox, plumbing, rfc3339
+from services.db import new_id, now, outbox, rfc3339
 from services.directory.contract import OPENING_CAUSES, RecordOpeningsDue
 from services.dossier import models, rules
 from services.dossier.tables import tables_at
@@ -18,21 +16,6 @@ from tests import builders
 from tests.services.dossier_house import DossierHouse
 
 REQUESTED = rfc3339(now() - timedelta(days=2))
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 def due(house: DossierHouse, patient_ids: list[str], cause: str = "affiliation") -> None:

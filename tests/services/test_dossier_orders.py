@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
-
-from services.db import new_id, plumbing
-from services.dossier import models
+from services.db import new_id
 from services.tokens import Caller
 from tests import builders
 from tests.services.dossier_house import DossierHouse, refusal_code
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    """The house as it was on its first day: emptying tables is much faster than making a database."""
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 def order(house: DossierHouse, who: Caller, record_id: str, reference: str = "LAB-1") -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,35 +11,15 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.db import new_id, now, plumbing
+from services.db import new_id, now
 from services.dossier import models, models_entourage
 from services.dossier.contract import GROUNDS, PROFESSIONS, STATES
 from services.refusals import InvalidInput
 from services.tokens import Caller
 from tests import builders
-from tests.services.dossier_house import DossierHouse, refusal_code
+from tests.services.dossier_house import DossierHouse, emptied, refusal_code
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    """The house as it was on its first day."""
-    empty(built)
-    return built
-
-
-def empty(house: DossierHouse) -> None:
-    with house.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
 
 
 def mine(house: DossierHouse, who: Caller, **page: Any) -> list[str]:
@@ -187,7 +166,7 @@ _ENDS = (-1, -0.01, 0.5, 20, None)
 def test_a_list_holds_exactly_the_records_whose_scope_lets_in(built: DossierHouse, seed: int) -> None:
     """Random situations, many records at once: the list says what `access_scope` and `read_record` say of each."""
     chance = random.Random(seed)
-    empty(built)
+    emptied(built)
     profession = chance.choice([each for each in PROFESSIONS if each != "referring_physician"])
     licence = chance.choices(["valid", "suspended", "withdrawn"], [8, 1, 1])[0]
     who = built.professional(profession, licence=licence)

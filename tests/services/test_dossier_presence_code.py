@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,28 +11,13 @@ import eventlet
 import pytest
 import sqlalchemy as sa
 
-from services.db import new_id, now, plumbing
-from services.dossier import models, presence_code
+from deploy.local.supervise import wait_until
+from services.db import new_id, now
+from services.dossier import models, presence_code, store, store_presence
 from services.refusals import RequestInFlight
 from services.tokens import Caller
 from tests import builders
 from tests.services.dossier_house import DossierHouse, refusal_code
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    """The house as it was on its first day: emptying tables is much faster than making a database."""
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 def make(house: DossierHouse, who: Caller, record_id: str) -> Any:
@@ -110,6 +95,30 @@ def test_requests_under_one_key_at_once_make_one_code(house: DossierHouse) -> No
 
     codes = list(eventlet.GreenPool().imap(ask, range(4)))
     assert len([code for code in codes if code]) == len(house.rows(models.PresenceCode)) == 1
+
+
+def test_of_two_made_at_the_same_time_the_one_told_last_is_the_code(
+    house: DossierHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, record_id = house.holder()
+    monkeypatch.setattr(house.dossier, "_hashed", lambda work, *args: work(*args))  # no loop runs in this thread
+    made: list[Any] = []
+    with house.sessions.transaction() as first:
+        store.lock_record(first, record_id)
+        thread = threading.Thread(target=lambda: made.append(make(house, holder, record_id)))
+        thread.start()
+        assert wait_until(lambda: somebody_waits(house), 30)
+        store_presence.insert_presence_code(first, record_id, presence_code.hash_of("AAAAAAAA"), now())
+    thread.join()
+    assert refusal_code(house.enter(house.professional(), record_id, "AAAAAAAA")) == "presence_code_refused"
+    assert house.enter(house.professional(), record_id, made[0]["code"])["kind"] == "presence"
+
+
+def somebody_waits(house: DossierHouse) -> bool:
+    with house.sessions.transaction() as session:
+        return bool(session.scalar(sa.text(
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        )))  # fmt: skip
 
 
 def test_a_legal_representative_makes_one_and_an_assistant_does_not(house: DossierHouse) -> None:

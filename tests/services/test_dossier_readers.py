@@ -117,10 +117,3 @@ def test_nobody_but_the_holder_side_learns_who_reads_or_what_another_sees(house:
         house.set_state(record_id, "closed")
         assert refusal_code(getattr(house.dossier, method)(holder, record_id=record_id, **given)) == "record_closed"
         house.set_state(record_id, "active")
-
-
-@pytest.fixture
-def house(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()

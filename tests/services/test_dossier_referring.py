@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from deploy.local.supervise import wait_until
-from services.db import new_id, now, plumbing, rfc3339
-from services.dossier import models, rules_referring, store_referring
+from services.db import new_id, now, rfc3339
+from services.dossier import rules_referring, store_referring
 from services.dossier.models_desk import Deadline
 from services.dossier.models_entourage import Assistant, ReferringPhysician, Representative
 from services.dossier.rules_referring import HERE
@@ -34,21 +33,6 @@ MOMENTS = (
     "ends_at",
     "ended_at",
 )
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 class Desk:
@@ -256,6 +240,20 @@ def test_others_see_who_it_is_in_the_care_context_and_no_designations(desk: Desk
     assert refusal_code(desk.read(doctor)) == "record_not_found"
 
 
+def test_who_only_deposits_is_not_told_who_it_is_and_sees_their_own_designation_all_the_same(desk: Desk) -> None:
+    doctor, laboratory = desk.house.professional(), desk.house.professional()
+    desk.refer(doctor)
+    order = {"record_id": desk.record_id, "reference": "LAB-1"}
+    assert desk.dossier.register_order(desk.house.software(laboratory), **order)["kind"] == "order"
+    assert refusal_code(desk.read(laboratory)) == "record_not_found"
+    proposed = desk.propose(desk.holder, laboratory)
+    seen = desk.read(laboratory)
+    assert [one["designation_id"] for one in seen["designations"]] == [proposed["designation_id"]]
+    assert seen["current"] is None
+    trust(desk.house, desk.holder, desk.record_id, laboratory)
+    assert desk.read(laboratory)["current"]["professional_id"] == doctor.professional_id, "once they read"
+
+
 # --- one at a time ----------------------------------------------------------------------------------------------------
 
 
@@ -354,6 +352,25 @@ def test_a_replacement_is_of_somebody_lasts_twelve_months_at_most_and_ends_with_
     assert desk.grounds(stand_in) == desk.grounds(main) == [] and desk.current() is None
 
 
+def test_whoever_stands_in_is_told_that_they_end_with_whom_they_stand_in_for_and_a_proposed_one_is_not(
+    desk: Desk,
+) -> None:
+    main, stand_in, proposed = (desk.house.professional() for _ in range(3))
+    replaced = desk.refer(main)
+    until = rfc3339(rules_referring.effective_after(now()) + 300 * DAY)
+    desk.designate(stand_in, replaces_id=replaced, until=until)
+    desk.pass_time(40 * DAY)
+    desk.steps()
+    desk.propose(desk.holder, proposed, replaces_id=replaced, until=until)
+    assert desk.told("ending") == desk.told("ended") == []
+    desk.end(main, replaced, "refusal")
+    assert desk.told("ending") == [("ending", main.professional_id), ("ending", stand_in.professional_id)]
+    desk.end(main, replaced)
+    desk.end(desk.holder, replaced)
+    desk.steps()
+    assert desk.told("ended") == [("ended", main.professional_id), ("ended", stand_in.professional_id)]
+
+
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
@@ -385,6 +402,17 @@ def test_after_the_first_year_either_side_gives_two_months_notice(desk: Desk, si
     desk.pass_time(timedelta(minutes=1))
     assert desk.grounds(doctor) == []
     assert desk.steps() == 1 and desk.told("ended") == [("ended", doctor.professional_id)]
+
+
+def test_an_end_sent_twice_under_one_key_hears_the_same_and_under_another_that_it_is_over(desk: Desk) -> None:
+    doctor = desk.house.professional()
+    designation_id = desk.refer(doctor)
+    desk.end(doctor, designation_id)
+    keyed = replace(desk.holder, context=builders.context(idempotency_key="end"))
+    ended = desk.end(keyed, designation_id)
+    assert ended["state"] == "ended" and desk.end(keyed, designation_id) == ended
+    assert refusal_code(desk.end(desk.holder, designation_id)) == "designation_over"
+    assert desk.told("ended") == [("ended", doctor.professional_id)]
 
 
 def test_a_physician_who_goes_on_no_longer_is_free_on_the_1st_and_the_holder_cannot_refuse_so(desk: Desk) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from services.db import new_id, now, plumbing
-from services.dossier import models, rules_referring
+from services.db import new_id, now
+from services.dossier import rules_referring, store_deadlines, store_referring
 from services.dossier.models_entourage import ReferringPhysician
 from services.refusals import InvalidInput
 from services.tokens import Caller
@@ -22,21 +21,6 @@ FIRST = now().astimezone(rules_referring.HERE).date().replace(day=1)
 LAST_MONTH = (FIRST - timedelta(days=1)).replace(day=1)
 BEFORE_THAT = (LAST_MONTH - timedelta(days=1)).replace(day=1)
 NEXT = (FIRST + timedelta(days=32)).replace(day=1)
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 def line(record_id: str, doctor: Caller, on: date | None = None, ended: date | None = None) -> dict[str, Any]:
@@ -112,6 +96,27 @@ def test_an_end_is_transcribed_and_then_nobody_is_there(house: DossierHouse) -> 
     assert feed(house, line(record_id, doctor, LAST_MONTH, FIRST)) == [("unchanged", None)]
 
 
+def test_whoever_stands_in_ends_with_whom_the_list_ends_and_it_is_told_now(house: DossierHouse) -> None:
+    (_, record_id), main, stand_in = house.holder(), house.professional(), house.professional()
+    feed(house, line(record_id, main, BEFORE_THAT))
+    [replaced] = house.rows(ReferringPhysician)
+    begun, foreseen = rules_referring.midnight(LAST_MONTH), rules_referring.midnight(FIRST) + timedelta(days=200)
+    with house.sessions.transaction() as session:
+        row = ReferringPhysician(
+            designation_id=new_id(), record_id=record_id, professional_id=stand_in.professional_id,
+            replaces_id=replaced.designation_id, proposed_by="holder", proposed_at=begun, holder_signed_at=begun,
+            physician_signed_at=begun, notified_at=begun, effective_at=begun, ends_at=foreseen,
+        )  # fmt: skip
+        session.add(row)
+        store_deadlines.put(session, store_referring.END, row.designation_id, record_id, foreseen)
+    assert grounds(house, stand_in, record_id) == ["referring_physician"]
+    assert feed(house, line(record_id, main, ended=FIRST)) == [("changed", None)]
+    assert grounds(house, stand_in, record_id) == []
+    assert {who for state, who in steps(house) if state == "ended"} == {
+        main.professional_id, stand_in.professional_id
+    }  # fmt: skip
+
+
 def test_a_designation_made_here_is_known_to_the_list_and_ended_by_it(house: DossierHouse) -> None:
     (holder, record_id), doctor, other = house.holder(), house.professional(), house.professional()
     d, asked = house.dossier, {"record_id": record_id}
@@ -135,11 +140,13 @@ def test_every_faulty_line_is_refused_for_itself_with_its_reason(house: DossierH
         line(record_id, nurse, FIRST), line(record_id, unknown, FIRST), line(record_id, doctor),
         line(record_id, doctor, FIRST + timedelta(days=1)), {**line(record_id, doctor, FIRST), "patient_id": new_id()},
         {"professional_id": "x", "record_id": 7, "effective_on": []},
+        *({**line(record_id, doctor), name: day} for name in ("effective_on", "ended_on")
+          for day in ("0001-01-01", "9999-12-01")),
     ]  # fmt: skip
     assert feed(house, *given) == [
         ("added", None), ("refused", "record_not_found"), ("refused", "record_closed"), ("refused", "not_a_physician"),
         ("refused", "professional_not_found"), ("refused", "incomplete"), ("refused", "not_first_of_month"),
-        ("refused", "incomplete"), ("refused", "date"),
+        ("refused", "incomplete"), ("refused", "date"), *[("refused", "date")] * 4,
     ]  # fmt: skip
     assert len(house.rows(ReferringPhysician)) == 1
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from services.db import new_id, now, plumbing, rfc3339
+from services.db import new_id, now, rfc3339
 from services.dossier import models, rules_referring
 from services.dossier.models_desk import Deadline
 from services.dossier.models_entourage import ReferringPhysician
@@ -18,21 +17,6 @@ from tests.services.dossier_house import DossierHouse
 from tests.services.dossier_twins import Pair, circle, grounds
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 @pytest.fixture

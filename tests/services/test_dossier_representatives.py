@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,21 +15,9 @@ from services.tokens import Caller
 from tests import builders
 from tests.services.dossier_house import DossierHouse, refusal_code
 from tests.services.dossier_twins import merged
-from tests.services.entourage_house import COMES_OF_AGE, Home, emptied, with_key
+from tests.services.entourage_house import COMES_OF_AGE, Home, with_key
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    return emptied(built)
 
 
 @pytest.fixture
@@ -259,6 +246,18 @@ def test_a_curator_acts_only_while_the_holder_lets_them(home: Home) -> None:
     home.dossier.open_sitting(home.holder, **where)
     home.change(Representative, recorded, together_until=now() - SECOND)
     assert home.grounds(curator) == []
+
+
+def test_a_sitting_repeated_under_its_key_does_not_begin_again_once_it_was_ended(home: Home) -> None:
+    curator, recorded = home.represented_by("curator", majority_at=None)
+    where, keyed = {"record_id": home.record, "representative_id": recorded}, with_key(home.holder, "sit")
+    opened = home.dossier.open_sitting(keyed, **where)
+    assert home.grounds(curator) == ["legal_representative"]
+    home.dossier.end_sitting(home.holder, **where)
+    assert home.dossier.open_sitting(keyed, **where) == opened and home.grounds(curator) == []
+    assert len(home.house.traces("representative.admitted")) == 1
+    home.dossier.open_sitting(with_key(home.holder, "sit again"), **where)
+    assert home.grounds(curator) == ["legal_representative"]
 
 
 def test_only_the_holder_in_person_opens_a_sitting(home: Home) -> None:

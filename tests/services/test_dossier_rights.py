@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from services.db import new_id
+from services.db import new_id, now, rfc3339
 from services.dossier import models
 from services.dossier.contract import AccessScope, DocumentFacts
 from services.refusals import InvalidInput
 from services.tokens import Caller
 from tests import builders
-from tests.services.dossier_house import DossierHouse, refusal_code
+from tests.services.dossier_house import RISK, DossierHouse, refusal_code
+from tests.services.entourage_house import Home
 
 HISTORY = {"category": "history", "type": "family_history", "folder": "medical_data", "level": "standard"}
-
-
-@pytest.fixture
-def house(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
 
 
 def trust(house: DossierHouse, holder: Caller, record_id: str, who: Caller) -> None:
@@ -108,6 +102,30 @@ def test_a_professional_asks_about_themself_and_about_nobody_else(house: Dossier
     assert answer.to_wire() == {"code": "record_not_found", "detail": {}}
 
 
+def test_the_holder_asks_about_the_persons_around_them_as_they_are_and_as_they_were(house: DossierHouse) -> None:
+    home = Home(house)
+    (helper, assistance), stranger = home.assisted_by(), home.person()
+    doctor = house.professional()
+    trust(house, home.holder, home.record, doctor)
+
+    def told(asker: Caller, who: Caller, **asked: Any) -> Any:
+        given: Any = {"who": {"patient_id": who.patient_id}, "document": HISTORY, "action": "read", **asked}
+        return house.dossier.explain(asker, record_id=home.record, **given)
+
+    assert told(home.holder, helper) == explain(house, helper, home.record)
+    assert (told(home.holder, helper)["allowed"], told(home.holder, helper)["rule"]) == (True, "assistant")
+    assert told(home.holder, helper, action="deposit")["rule"] == "ground/assistant/deposits"
+    assert told(home.holder, home.holder) == explain(house, home.holder, home.record)
+    assert told(home.holder, stranger)["rule"] == "ground/none"
+    assert refusal_code(told(doctor, helper)) == refusal_code(told(stranger, helper)) == "record_not_found"
+    last = house.traces("rights.explained")[-1]
+    assert (last["outcome"], last["object_id"], last["object_type"]) == ("refused", helper.patient_id, "patient")
+    inside = rfc3339(now())
+    house.dossier.end_assistant(home.holder, record_id=home.record, assistant_id=assistance)
+    assert told(home.holder, helper)["rule"] == "ground/ended"
+    assert told(home.holder, helper, moment=inside)["rule"] == "assistant"
+
+
 def test_who_may_not_ask_gets_the_answer_of_an_unknown_record(house: DossierHouse) -> None:
     holder, record_id = house.holder()
     barred, closed_out = house.professional(), house.professional()
@@ -120,11 +138,52 @@ def test_who_may_not_ask_gets_the_answer_of_an_unknown_record(house: DossierHous
     assert refusal_code(explain(house, holder, record_id)) == "record_closed"
 
 
+def test_an_author_who_is_barred_is_told_what_an_author_without_a_ground_is(house: DossierHouse) -> None:
+    holder, record_id = house.holder()
+    barred, stranger = house.professional(), house.professional()
+    trust(house, holder, record_id, barred)
+    house.block(record_id, barred)
+
+    def told(who: Caller, asker: Caller, action: str) -> Any:
+        document = DocumentFacts(**HISTORY, author_id=who.professional_id).to_wire()
+        about: Any = "me" if who is asker else {"professional_id": who.professional_id}
+        return house.dossier.explain_document(asker, record_id=record_id, who=about, document=document, action=action)
+
+    for action in ("read", "deposit", "change_level"):
+        assert told(barred, barred, action) == told(stranger, stranger, action)
+    assert told(barred, barred, "deposit")["rule"] == "ground/none"
+    assert told(barred, holder, "deposit")["rule"] == "blocklist"
+
+
+def test_who_is_let_in_again_is_not_told_that_they_were_barred_or_that_the_record_was_closed(
+    house: DossierHouse,
+) -> None:
+    holder, record_id = house.holder()
+    doctor, asked = house.professional(), {"record_id": record_id, "professional_id": ""}
+    asked["professional_id"] = str(doctor.professional_id)
+    trust(house, holder, record_id, doctor)
+    house.dossier.block_professional(holder, **asked, **RISK)
+    barred = rfc3339(now())
+    house.dossier.unblock_professional(holder, **asked)
+    trust(house, holder, record_id, doctor)
+    house.dossier.close_record(holder, record_id=record_id, confirmed=True)
+    closed = rfc3339(now())
+    house.dossier.reopen_record(holder, record_id=record_id)
+    for moment, rule in ((barred, "blocklist"), (closed, "state/closed")):
+        assert explain(house, holder, record_id, doctor, moment=moment)["rule"] == rule
+        told = explain(house, doctor, record_id, moment=moment)
+        assert (told["allowed"], told["step"], told["rule"]) == (False, "ground", "ground/ended")
+        assert told["remedies"] == ["presence_code", "circle_of_trust", "referring_physician", "mandate"]
+    assert explain(house, doctor, record_id)["allowed"]
+
+
 @pytest.mark.parametrize(
     ("asked", "pointer"),
     [
         ({"who": "Dr X"}, "/who"),
-        ({"who": {"patient_id": new_id()}}, "/who"),
+        ({"who": {"account_id": new_id()}}, "/who"),
+        ({"who": {}}, "/who"),
+        ({"who": {"patient_id": new_id(), "professional_id": new_id()}}, "/who"),
         ({"action": "print"}, "/action"),
         ({"document": {**HISTORY, "category": "everything"}}, "/category"),
         ({"document": {**HISTORY, "level": "secret"}}, "/level"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -26,11 +25,7 @@ from tests.services.own_access_house import RISK, OwnAccessHouse
 VERSION = RISK["risk_version"]
 
 
-@pytest.fixture
-def house(database: Callable[[str], str]) -> Iterator[OwnAccessHouse]:
-    made = OwnAccessHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
+HOUSE = OwnAccessHouse
 
 
 def values(house: OwnAccessHouse, who: Caller, record_id: str) -> dict[tuple[str, str | None], str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,19 +10,7 @@ from services.db import new_id
 from services.dossier.contract import SETUP_STEPS
 from services.refusals import InvalidInput
 from tests.services.dossier_house import DossierHouse, refusal_code
-from tests.services.entourage_house import Home, emptied
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    return emptied(built)
+from tests.services.entourage_house import Home
 
 
 @pytest.fixture

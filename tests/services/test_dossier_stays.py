@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,9 +11,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from services.db import new_id, now, plumbing
+from services.db import new_id, now
 from services.dossier import models
-from services.dossier.contract import RESULT_CONSENT_WORDINGS
+from services.dossier.contract import RESPONSIBILITY_CONDITIONS, RESPONSIBILITY_WORDINGS, RESULT_CONSENT_WORDINGS
 from services.refusals import InvalidInput, KeyReused
 from services.tokens import Caller
 from tests import builders
@@ -22,22 +21,6 @@ from tests.services.dossier_house import DossierHouse, refusal_code
 
 DAY = timedelta(days=1)
 CONSENT = next(iter(RESULT_CONSENT_WORDINGS))
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    """The house as it was on its first day: emptying tables is much faster than making a database."""
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 def at_hospital(house: DossierHouse, profession: str = "nurse") -> tuple[Caller, Caller]:
@@ -283,6 +266,28 @@ def test_a_registration_in_an_emergency_department_is_not_prolonged(house: Dossi
     assert refusal_code(house.dossier.await_result(software, **asked, **consent)) == "stay_over"
 
 
+def test_no_mandate_but_an_admission_is_prolonged(house: DossierHouse) -> None:
+    _, record_id = house.holder()
+    pharmacist = house.professional("pharmacist")
+    software = house.software(pharmacist)
+    taken = {
+        "reason": "Renouvellement", "conditions_accepted": list(RESPONSIBILITY_CONDITIONS),
+        "wording_version": max(RESPONSIBILITY_WORDINGS),
+    }  # fmt: skip
+    others = {
+        "presence": house.enter(pharmacist, record_id, house.code(record_id)),
+        "order": house.dossier.register_order(software, record_id=record_id, reference="LAB-1"),
+        "responsibility": house.dossier.open_responsibility_access(pharmacist, record_id=record_id, **taken),
+    }
+    for kind, made in others.items():
+        assert made["kind"] == kind
+        asked = {"record_id": record_id, "mandate_id": made["mandate_id"]}
+        assert refusal_code(house.dossier.prolong_stay(software, **asked, days=1)) == "mandate_not_found", kind
+    admitted = register(house, software, record_id)
+    prolonged = house.dossier.prolong_stay(software, record_id=record_id, mandate_id=admitted["mandate_id"], days=1)
+    assert moments(prolonged) == (46 * DAY, 61 * DAY)
+
+
 def test_with_the_patient_s_consent_a_result_comes_later_until_it_is_validated(house: DossierHouse) -> None:
     _, record_id = house.holder()
     doctor, software = at_hospital(house, "physician")
@@ -301,6 +306,16 @@ def test_with_the_patient_s_consent_a_result_comes_later_until_it_is_validated(h
     assert rules(house, doctor, record_id) == ["admission/deposit-only"]
     house.age_mandates(record_id, 15 * DAY)
     assert rules(house, doctor, record_id) == []
+
+
+def test_after_a_result_that_came_during_the_stay_a_discharge_leaves_15_days_and_no_more(house: DossierHouse) -> None:
+    _, record_id = house.holder()
+    software = at_hospital(house, "physician")[1]
+    asked = {"record_id": record_id, "mandate_id": register(house, software, record_id)["mandate_id"]}
+    house.dossier.await_result(software, **asked, patient_consented=True, wording_version=CONSENT)
+    house.dossier.settle_result(software, **asked)
+    left = moments(house.dossier.discharge_patient(software, **asked))
+    assert left[1] - left[0] == 15 * DAY and left[0] < DAY
 
 
 def test_without_consent_nothing_comes_after_the_15_days(house: DossierHouse) -> None:

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from services.db import now, plumbing
-from services.dossier import models
+from services.db import now
 from services.tokens import Caller
 from tests.services.dossier_house import DossierHouse
 from tests.services.dossier_twins import Pair, grounds
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def built(database: Callable[[str], str]) -> Iterator[DossierHouse]:
-    made = DossierHouse(database("dossier"))
-    yield made
-    made.sessions.engine.dispose()
-
-
-@pytest.fixture
-def house(built: DossierHouse) -> DossierHouse:
-    """The house as it was on its first day: emptying tables is much faster than making a database."""
-    with built.sessions.transaction() as session:
-        for table in (*reversed(models.metadata.sorted_tables), *plumbing.sorted_tables):
-            session.execute(table.delete())
-    return built
 
 
 def at_hospital(house: DossierHouse) -> tuple[Caller, Caller]:

@@ -74,9 +74,9 @@ def test_a_temporary_stop_suspends_what_runs_and_its_end_restores_it(village: Vi
 
     over = (datetime.now(UTC) + STOPPED).isoformat()
     agent.ask("POST", licence, json={"licence": "suspended", "until": over})
-    wait_for(lambda: doctor.raw("GET", record).status_code == 401 or None, "the end of the session")
     seen = patient.ask("GET", f"/professionals/{doctor.ids['professional_id']}")
     assert seen["licence"] == "suspended" and seen["licence_until"] is not None
+    wait_for(lambda: doctor.raw("GET", record).status_code == 401 or None, "the end of the session")
 
     def valid_again() -> Any:
         return patient.ask("GET", f"/professionals/{doctor.ids['professional_id']}")["licence"] == "valid" or None

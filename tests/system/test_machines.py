@@ -123,8 +123,9 @@ def test_software_finds_a_patient_deposits_and_reads_for_a_professional_and_the_
     assert [one["document_id"] for one in patient.documents(record_id)] == [document_id]
 
     def complete(entries: list[dict[str, Any]]) -> bool:
-        mine = {one["action"] for one in entries if one["account_id"] == installed.software.client_id}
-        return mine >= {"mandate.opened", "document.created", "document.searched", "document.opened"}
+        mine = [one for one in entries if one["account_id"] == installed.software.client_id]
+        steps = {"mandate.opened", "document.created", "document.searched", "document.opened"}
+        return {one["action"] for one in mine} >= steps and len({one["outcome"] for one in mine}) >= 2
 
     history = village.history(patient, complete)
     mine = [one for one in history if one["account_id"] == installed.software.client_id]

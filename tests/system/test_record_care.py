@@ -13,7 +13,7 @@ from services.dossier.contract import RISK_WORDINGS
 from tests.system.conftest import Village
 
 RISK = {"risk_accepted": True, "risk_version": next(iter(RISK_WORDINGS))}
-SOON = timedelta(seconds=8)
+SOON, LATE = timedelta(seconds=5), timedelta(days=1)
 
 
 def problem(answer: requests.Response) -> tuple[int, str]:
@@ -35,12 +35,13 @@ def test_a_member_of_the_circle_comes_in_until_the_end_the_holder_set(village: V
     entry = f"{record}/circle/{id_of(doctor)}"
     wrong = patient.raw("PUT", entry, json={"until": "2020-01-01T00:00:00Z"})
     assert problem(wrong) == (422, "invalid_input") and wrong.json()["errors"][0]["code"] == "past"
-    until = (datetime.now(UTC) + SOON).isoformat()
+    until = (datetime.now(UTC) + LATE).isoformat()
     patient.ask("PUT", entry, json={"comment": "pour l'opération", "until": until}, expect=204)
     [member] = patient.ask("GET", f"{record}/circle")["members"]
     assert datetime.fromisoformat(member["until"]) == datetime.fromisoformat(until)
     assert (member["professional_id"], member["profession"]) == (id_of(doctor), "physician") and member["name"]
     assert doctor.ask("GET", record)["ground"] == "circle"
+    patient.ask("PUT", entry, json={"until": (datetime.now(UTC) + SOON).isoformat()}, expect=204)
     wait_for(lambda: doctor.raw("GET", record).status_code == 404 or None, "the end that was foreseen")
     assert patient.ask("GET", f"{record}/circle")["members"] == []
     patient.ask("PUT", entry, json={}, expect=204)

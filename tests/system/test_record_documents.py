@@ -60,12 +60,21 @@ def test_a_document_is_hidden_from_a_professional_and_from_the_patient_and_shown
         patient.ask("GET", path, expect=404)
     patient.ask("POST", f"{one}/rights/explain", json={"action": "read", **about_nurse}, expect=404)
     assert listed(patient, f"{record}/documents") == [] == listed(patient, as_nurse)
-    village.history(patient, lambda entries: document_id not in str(entries))
+
+    def hidden(entries: list[dict[str, Any]]) -> bool:
+        """Not merely not there yet: what the patient did afterwards is."""
+        looked = [one for one in entries if one["action"] == "document.searched" and one["patient_id"]]
+        return bool(looked) and document_id not in str(entries)
+
+    village.history(patient, hidden)
     patient.ask("PUT", f"{one}/withholding", expect=404)
     author.ask("DELETE", block, expect=204)
     assert listed(patient, f"{record}/documents") == [document_id] == listed(patient, as_nurse)
     patient.ask("PUT", f"{one}/withholding", expect=403)
-    entries = village.history(patient, lambda found: "document.released" in [each["action"] for each in found])
-    told = [each["action"] for each in reversed(entries) if each["object_id"] == document_id]
-    assert told[0] == "document.created" and told[-1] == "document.released"
-    assert told.index("document.blocked") < told.index("document.read", told.index("document.blocked"))
+
+    def complete(entries: list[dict[str, Any]]) -> bool:
+        steps = [each["action"] for each in reversed(entries) if each["object_id"] == document_id]
+        ends = steps[:1] == ["document.created"] and "document.released" in steps
+        return ends and "document.blocked" in steps and "document.read" in steps[steps.index("document.blocked") :]
+
+    village.history(patient, complete)

@@ -71,8 +71,12 @@ def test_a_stranger_asks_an_agent_checks_and_accepts_and_the_letter_lets_them_in
     stranger.log_in()
     [record] = stranger.ask("GET", "/records")["records"]
     wait_for(lambda: village.state(stranger, record["record_id"]) == "active" or None, "the active record")
-    printed = agent.ask("GET", "/agency/letters?state=printed&limit=100")["letters"]
-    assert "record_opened" in {one["occasion"] for one in printed} and not any(one["overdue"] for one in printed)
+
+    def printed() -> list[dict[str, Any]] | None:
+        letters = agent.ask("GET", "/agency/letters?state=printed&limit=100")["letters"]
+        return letters if "record_opened" in {one["occasion"] for one in letters} else None
+
+    assert not any(one["overdue"] for one in wait_for(printed, "the letter among those that were printed"))
     doctor.ask("GET", "/agency/letters", expect=403)
 
 
