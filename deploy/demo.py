@@ -59,16 +59,29 @@ def refused(who: Visitor, method: str, path: str, status: int, **kwargs: Any) ->
 
 
 def shuffled(size: int) -> Iterator[bytes]:
-    """`size` bytes of a file that starts and ends like a PDF, made as they are sent."""
-    head, tail = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", b"\nstartxref\n0\n%%EOF\n"
-    yield head
+    """`size` bytes of a real PDF with an empty page and a long stream that it does not show, made as they are sent."""
+    parts = (
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] >>",
+    )
+    head, offsets = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", []
+    for number, part in enumerate(parts, 1):
+        offsets.append(len(head))
+        head += b"%d 0 obj\n%b\nendobj\n" % (number, part)
+    offsets.append(len(head))
+    opening, closing = b"4 0 obj\n<< /Length %010d >>\nstream\n", b"\nendstream\nendobj\n"
+    table = b"xref\n0 5\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    tail = closing + table + b"trailer\n<< /Size 5 /Root 1 0 R >>\nstartxref\n%010d\n%%%%EOF\n"
+    left = size - len(head) - len(opening % 0) - len(tail % 0)
+    yield head + opening % left
+    begins = size - len(tail % 0) + len(closing)
     generator = random.Random(size)  # noqa: S311 (filler, no secret)
-    left = size - len(head) - len(tail)
     while left:
         block = generator.randbytes(min(left, 1 << 20))
         left -= len(block)
         yield block
-    yield tail
+    yield tail % begins
 
 
 def play(town: Town, agent: Visitor) -> None:

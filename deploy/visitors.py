@@ -235,10 +235,16 @@ class Visitor:
         self.secrets |= {tokens["access_token"], tokens["refresh_token"]}
 
     def deposit(self, record_id: str, body: Stream | bytes, **metadata: Any) -> Any:
-        """Deposits one file into a record: metadata first, then the bytes as they are."""
+        """Deposits one file into a record and waits until it was checked: metadata first, then the bytes as they are.
+
+        Refuses: UnexpectedAnswer also where it is still being checked, or was rejected.
+        """
         upload = self.ask("POST", f"/records/{record_id}/uploads", json=metadata)
-        headers = {"Content-Type": "application/octet-stream"}
-        return self.ask("PUT", f"/uploads/{upload['upload_id']}", data=body, headers=headers)
+        headers = {"Content-Type": "application/octet-stream", "Prefer": "wait=30"}
+        made = self.ask("PUT", f"/uploads/{upload['upload_id']}", data=body, headers=headers)
+        if made["state"] != "available":
+            raise UnexpectedAnswer(f"the deposit is {made['state']} ({made['reason']})")
+        return made
 
     def documents(self, record_id: str) -> list[dict[str, Any]]:
         """What this person finds in a record, newest first."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from apiflask import APIBlueprint, APIFlask
 from flask import Flask, Response, current_app, g, request
-from werkzeug.routing import UUIDConverter
+from werkzeug.routing import BaseConverter, UUIDConverter, ValidationError
 
 from gateway import caller, document, errors, limits, metrics, streams
 from gateway.resources import (
@@ -23,17 +23,24 @@ from gateway.resources import (
     activations,
     agency,
     assistants,
+    binders,
     blocklist,
     care,
     circle,
     conditions,
+    dicomweb,
     docs,
     document_access,
+    document_versions,
+    document_views,
     documents,
     duplicates,
     emergency,
+    exports,
+    finding,
     health,
     helpdesk,
+    images,
     luxtrust,
     mandates,
     merges,
@@ -45,24 +52,31 @@ from gateway.resources import (
     passkeys,
     password_resets,
     patients,
+    prescriptions,
     presence_code,
     professionals,
     record_settings,
     record_states,
     records,
+    rectifications,
     referring_physician,
+    removals,
     representatives,
     responsibility,
     reviews,
     rights,
+    scrubs,
     sessions,
     setup,
     sheets,
     software,
     stays,
+    submissions,
     subscriptions,
+    timeline,
     uploads,
     welcome,
+    wishes,
 )
 from gateway.resources import help as help_page
 from services.settings import Settings, load
@@ -90,6 +104,26 @@ class Uuid(UUIDConverter):
         return value.lower()
 
 
+class DicomUid(BaseConverter):
+    """A unique identifier of DICOM."""
+
+    regex = r"[0-9]+(?:\.[0-9]+)*"
+
+    def to_python(self, value: str) -> str:
+        if len(value) > 64:
+            raise ValidationError
+        return value
+
+
+class FrameList(BaseConverter):
+    """Numbers of frames, counted from 1."""
+
+    regex = r"[1-9][0-9]{0,8}(?:,[1-9][0-9]{0,8})*"
+
+    def to_python(self, value: str) -> list[int]:
+        return [int(number) for number in value.split(",")]
+
+
 class Patience:
     """Bounds each read from and write to a peer's socket, which the server itself would wait on for ever."""
 
@@ -109,6 +143,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     chosen = settings or load()
     app = APIFlask(__name__, title="OpenDSP", version="1", spec_path=None, docs_path=None, json_errors=False)
     app.url_map.converters["uuid"] = Uuid
+    app.url_map.converters["dicom_uid"] = DicomUid
+    app.url_map.converters["frame_list"] = FrameList
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.before_request(_begin)
@@ -119,6 +155,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(health.health)
     for blueprint in _resources():
         app.register_blueprint(blueprint, url_prefix=API + (blueprint.url_prefix or ""))
+    app.register_blueprint(dicomweb.dicomweb, url_prefix=dicomweb.DICOMWEB)
     app.register_blueprint(docs.docs, url_prefix=API)
     app.register_blueprint(welcome.welcome)
     app.register_blueprint(password_resets.reset_page)
@@ -137,11 +174,15 @@ def _resources() -> tuple[APIBlueprint, ...]:
         sessions.sessions, account.account, password_resets.password_resets, accounts.accounts, patients.patients,
         sheets.sheets,
         professionals.professionals, organisations.organisations, care.care, records.records,
-        rights.rights,
+        rights.rights, binders.binders,
         mandates.mandates, stays.stays, orders.orders, presence_code.presence_code, my_patients.my_patients,
         circle.circle, blocklist.blocklist,
         referring_physician.referring_physician, referring_physician.referring_feed,
-        documents.documents, document_access.document_access, uploads.uploads, access_history.access_history,
+        documents.documents, prescriptions.prescriptions, finding.finding, timeline.timeline, images.images,
+        document_access.document_access, document_versions.document_versions, document_views.document_views,
+        rectifications.rectifications, uploads.uploads,
+        submissions.submissions, wishes.wishes, access_history.access_history,
+        exports.exports, removals.removals, scrubs.scrubs,
         oauth.oauth, software.software,
         agency.agency, duplicates.duplicates,
         merges.merges, subscriptions.subscriptions, help_page.help_page, helpdesk.helpdesk,

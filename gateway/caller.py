@@ -10,11 +10,12 @@ import random
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
-from flask import g, request
+from flask import current_app, g, request
 from uuid_utils import uuid7
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
@@ -24,6 +25,8 @@ from gateway.clients import clients
 from services.refusals import InvalidInput, Refusal, Unauthenticated
 from services.settings import load
 from services.tokens import Caller, Context, Verifier
+
+Answer = TypeVar("Answer")
 
 SOON = 1.5  # seconds
 LOCALES = ("fr", "lb", "pt", "en", "de")
@@ -146,7 +149,12 @@ def authenticate() -> Caller:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token:
         raise Unauthenticated()
-    g.context = replace(g.context, token=token.strip())
+    return speak_as(token.strip())
+
+
+def speak_as(token: str) -> Caller:
+    """The person of an access token, in whose name all is asked from now on. Refuses: Unauthenticated."""
+    g.context = replace(g.context, token=token)
     g.caller = _verifier.caller(g.context)
     caller: Caller = g.caller
     return caller
@@ -173,6 +181,22 @@ def ask_anew(service: str, method: str, **arguments: Any) -> Any:
     """Like `ask`, with a deadline of its own: for a question that follows a long stream of bytes."""
     context = replace(who().context, deadline=time.time() + load().rpc_timeout)
     return ask_as(service, method, context, **arguments)  # the token travels in the context
+
+
+def later(question: Callable[..., Answer]) -> Callable[..., Answer]:
+    """A question of this request's that is asked while its answer is on the way, when the request itself is over.
+
+    Each time under a context of its own, in the same caller's name, with a full deadline.
+    """
+    app, asker = current_app._get_current_object(), g.caller  # type: ignore[attr-defined]
+
+    def asked(*about: Any) -> Answer:
+        with app.app_context():
+            g.context = replace(asker.context, deadline=time.time() + load().rpc_timeout)
+            g.caller = replace(asker, context=g.context)
+            return question(*about)
+
+    return asked
 
 
 def ask_if_possible(service: str, method: str, **arguments: Any) -> Any | None:

@@ -10,10 +10,10 @@ from flask import Response, request
 from werkzeug.http import parse_range_header, quote_etag, unquote_etag
 
 from gateway import streams
-from gateway.caller import ask, ask_anew, gateway_key
+from gateway.caller import ask, ask_anew, gateway_key, later
 from gateway.errors import refused
 from gateway.operations import nothing
-from services.documents.contract import MEDIA_TYPES
+from services.documents.contract import JPEG, MEDIA_TYPES, PDF, PNG, TEXT
 from services.refusals import Refusal
 from services.sealing import segments_for
 
@@ -36,10 +36,15 @@ PARAMETERS = (
 
 # A stored file is somebody else's work: it may run nothing and reach nobody, whatever it is.
 SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
+EMBEDDED = "sandbox; default-src 'none'; frame-ancestors 'self'"
+"""The same for what a page of ours may show in itself."""
+
+SAFE_INLINE = frozenset({PDF, PNG, JPEG, TEXT})
+"""Kinds of bytes that a browser may show by itself; XML could bring a style of its own, DICOM nobody shows."""
 
 
-def answer(document_id: str, version_id: str | None) -> Response:
-    """200, 206 or 304 for a document's bytes.
+def answer(document_id: str, version_id: str | None, *, inline: bool = False) -> Response:
+    """200, 206 or 304 for a document's bytes. inline: to be shown by the browser, where their kind is a safe one.
 
     Refuses: what documents refuses; range_not_satisfiable; Unavailable.
     """
@@ -48,7 +53,7 @@ def answer(document_id: str, version_id: str | None) -> Response:
     from_start = asked is None or asked[0] == 0
     content = ask("documents", "open_content", **which, from_start=from_start)
     size, tag = content["size"], quote_etag(content["version_id"])
-    headers = _headers(content, tag)
+    headers = _headers(content, tag, inline=inline and content["media_type"] in SAFE_INLINE)
     if request.if_none_match.contains_weak(content["version_id"]):
         return nothing(304, {name: headers[name] for name in ("ETag", "Cache-Control", "Content-Security-Policy")})
     if asked is not None and _range_still_holds(content["version_id"]):
@@ -71,20 +76,21 @@ def answer(document_id: str, version_id: str | None) -> Response:
             return False
         return True
 
-    body: Iterator[Any] = streams.opened(content, segments_for(start, end, size), may_go_on)
+    body: Iterator[Any] = streams.opened(content, segments_for(start, end, size), later(may_go_on))
     return Response(body, status, headers=headers, direct_passthrough=True)
 
 
-def _headers(content: dict[str, Any], tag: str) -> dict[str, str]:
+def _headers(content: dict[str, Any], tag: str, *, inline: bool) -> dict[str, str]:
     digest = base64.b64encode(bytes.fromhex(content["sha256"])).decode("ascii")
     kind = content["media_type"]
     return {
         "Content-Type": f"{kind}; charset=utf-8" if kind == "text/plain" else kind,
-        "Content-Disposition": f'attachment; filename="{content["filename"]}"',
+        "Content-Disposition": f'{"inline" if inline else "attachment"}; filename="{content["filename"]}"',
         "ETag": tag,
         "Accept-Ranges": "bytes",
         "Repr-Digest": f"sha-256=:{digest}:",
-        "Content-Security-Policy": SANDBOX,
+        "Content-Security-Policy": EMBEDDED if inline else SANDBOX,
+        "X-Frame-Options": "SAMEORIGIN" if inline else "DENY",
         "Cache-Control": "private, no-cache",
     }
 

@@ -6,9 +6,13 @@ import json
 from typing import Any, cast
 
 from apiflask import APIFlask
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask, Response
 
 from gateway.errors import STATUS, body
+from gateway.schemas.deposits import SubmissionMetadata
+from gateway.schemas.records import Metadata
 
 _UUID = "01935d0e-4c3b-7d52-9a43-1f0c2b6a7e01"
 
@@ -57,6 +61,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "WWW-Authenticate": {"description": "Bearer (RFC 6750).", "schema": {"type": "string"}},
     "Set-Cookie": {"description": "For the way back alone: HttpOnly, SameSite=Lax.", "schema": {"type": "string"}},
     "Link": {"description": 'The next page, `rel="next"` (RFC 8288).', "schema": {"type": "string"}},
+    "Preference-Applied": {"description": "The wait that was honoured (RFC 7240).", "schema": {"type": "string"}},
     "ETag": {"description": "The version.", "schema": {"type": "string"}},
     "Accept-Ranges": {"description": "bytes", "schema": {"type": "string"}},
     "Content-Range": {"description": "Which bytes these are.", "schema": {"type": "string"}},
@@ -98,6 +103,8 @@ def _complete(spec: dict[str, Any]) -> dict[str, Any]:
     """Adds what all operations share, and drops what says nothing."""
     shared = spec.setdefault("components", {})
     shared.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+    for name, schema in _parts_of_forms().items():
+        shared["schemas"].setdefault(name, schema)
     shared["headers"] = HEADERS
     shared["examples"] = {
         code: {"summary": code, "value": body(code, _detail(code), locale="en", request_id=_UUID)} for code in STATUS
@@ -113,6 +120,15 @@ def _complete(spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
+def _parts_of_forms() -> dict[str, Any]:
+    """The shapes that stand in a part of a form alone, and so are the body of no operation."""
+    spec = APISpec("", "", "3.1.0", plugins=[MarshmallowPlugin()])
+    spec.components.schema("Metadata", schema=Metadata)
+    spec.components.schema("SubmissionMetadata", schema=SubmissionMetadata)
+    schemas: dict[str, Any] = spec.to_dict()["components"]["schemas"]
+    return schemas
+
+
 def _detail(code: str) -> dict[str, Any]:
     """What the detail of a refusal may look like, for its example."""
     details: dict[str, dict[str, Any]] = {
@@ -125,7 +141,9 @@ def _detail(code: str) -> dict[str, Any]:
         "token_refused": {"error": "invalid_client"},
         "unavailable": {"service": "documents"},
         "body_too_large": {"max_size": 1048576},
-        "upload_too_large": {"max_size": 2147483648},
+        "not_acceptable": {"allowed": ["application/dicom+json"]},
+        "upload_too_large": {"max_size": 104857600, "media_type": "application/pdf"},
+        "parts_missing": {"missing": [2, 3]},
         "unsupported_media_type": {"allowed": ["application/json"]},
         "media_type_not_allowed": {"allowed": ["application/pdf"]},
         "range_not_satisfiable": {"size": 48213},

@@ -1,4 +1,4 @@
-"""A deposit in one multipart request, read as a stream: part "metadata" first, part "file" last.
+"""A deposit in one multipart request, read as a stream: part "metadata" first, then each "file", the last one last.
 
 werkzeug's sans-I/O decoder reads up to the file's headers; the file itself is cut at its boundary here, without a
 copy per block. Nothing is ever spooled: `request.files` and `request.form` would put clear bytes on a disk.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
@@ -57,8 +57,12 @@ class Deposit:
         self._block = block
         self._length = length
         self._taken = 0
+        self._boundary = boundary
         self._delimiter = b"\r\n--" + boundary
-        self._decoder = MultipartDecoder(boundary, max_form_memory_size=HEAD_LIMIT, max_parts=2)
+        self._decoder = self._new_decoder()
+
+    def _new_decoder(self) -> MultipartDecoder:
+        return MultipartDecoder(self._boundary, max_form_memory_size=HEAD_LIMIT, max_parts=2)
 
     def metadata(self) -> bytes:
         """The JSON text of the part "metadata". Refuses: malformed_multipart, upload_truncated."""
@@ -77,9 +81,22 @@ class Deposit:
             if not event.more_data:
                 return bytes(text)
 
-    def file(self) -> FilePart:
+    def files(self, sizes: list[int | None]) -> Iterator[FilePart]:
+        """Each part "file" in turn, as many as `sizes`, each to be read to its end before the next is asked for.
+
+        sizes: of each file where the sender told it; the last one's follows from the request otherwise.
+        Refuses: malformed_multipart for fewer files, more, and any other part; upload_truncated.
+        """
+        for number, size in enumerate(sizes, 1):
+            last = number == len(sizes)
+            part = self.file(last=last)
+            yield replace(part, size=(part.size if last else None) if size is None else size)
+
+    def file(self, *, last: bool = True) -> FilePart:
         """The part "file", up to its first byte. Refuses: malformed_multipart, upload_truncated."""
         event = self._next()
+        if isinstance(event, Preamble):
+            event = self._next()
         part = self._require(event, "file")
         # The decoder stops before the line break that ends the headers; from here on it is not asked any more.
         while len(self._decoder.buffer) < 2:
@@ -88,12 +105,12 @@ class Deposit:
         if not rest.startswith(b"\r\n"):
             raise refused("malformed_multipart")
         size = None
-        if self._length is not None:
+        if self._length is not None and last:
             size = self._length - (self._taken - len(rest) + 2) - len(self._delimiter) - len(b"--\r\n")
             if size < 0:
                 size = None  # too short for a closing boundary: reading on will tell what is missing
         kind, _ = parse_options_header(part.headers.get("Content-Type", ""))
-        return FilePart(kind.lower() or None, size, self._chunks(rest))
+        return FilePart(kind.lower() or None, size, self._chunks(rest, last))
 
     def _require(self, event: Event, name: str) -> File | Field:
         if not isinstance(event, (File, Field)) or event.name != name:
@@ -129,7 +146,7 @@ class Deposit:
         self._taken += len(data)
         return data
 
-    def _chunks(self, rest: bytes) -> Iterator[bytes]:
+    def _chunks(self, rest: bytes, last: bool) -> Iterator[bytes]:
         """The bytes of the file; `rest` begins with the line break before them."""
         while len(rest) < len(self._delimiter) and self._delimiter.startswith(rest):
             rest += self._take(self._block)
@@ -139,7 +156,8 @@ class Deposit:
             if at >= 0:
                 if at:
                     yield held[:at]
-                return self._finish(held[at + len(self._delimiter) :])
+                rest = held[at + len(self._delimiter) :]
+                return self._finish(rest) if last else self._begin_again(rest)
             safe = self._before_a_possible_delimiter(held)
             if safe:
                 yield held[:safe]
@@ -155,6 +173,14 @@ class Deposit:
                 return at
             at = held.find(b"\r", at + 1)
         return len(held)
+
+    def _begin_again(self, rest: bytes) -> None:
+        """The decoder reads the headers of the next part, from the delimiter on, behind which `rest` came already."""
+        self._decoder = self._new_decoder()
+        try:
+            self._decoder.receive_data(self._delimiter[2:] + rest)
+        except RequestEntityTooLarge:
+            raise refused("malformed_multipart") from None
 
     def _finish(self, rest: bytes) -> None:
         """After the file nothing may follow but the end of the request. Refuses: malformed_multipart."""

@@ -89,6 +89,7 @@ def operation(
     request_body: dict[str, Any] | None = None,
     parameters: tuple[dict[str, Any], ...] = (),
     also: dict[int, dict[str, Any]] | None = None,
+    authenticate: Callable[[], Any] | None = None,
 ) -> Callable[[View], View]:
     """Registers a view as one operation of the API.
 
@@ -98,6 +99,7 @@ def operation(
     tagged: the answer's `version` is its ETag. conditional: needs If-Match, and the view gets its `version`.
     refuses: codes of the table in errors.py, beside those every operation of this kind has.
     headers: names of answer headers to document. also: further good answers by status.
+    authenticate: who finds out whose token it is, where others than access tokens are taken.
     """
     refuses = (*refuses, "precondition_required", "changed_meanwhile") if conditional else refuses
     parameters = (*parameters, IF_MATCH) if conditional else parameters
@@ -108,7 +110,7 @@ def operation(
         @wraps(view)
         def run(**arguments: Any) -> Response:
             if token:
-                caller.authenticate()
+                (authenticate or caller.authenticate)()
             if once:
                 caller.with_idempotency_key()
             if body is not None:

@@ -55,6 +55,11 @@ class Inspector:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._seam = b""
 
+    @property
+    def kind(self) -> str | None:
+        """What the bytes turned out to be; None while too few of them went by."""
+        return self._kind
+
     def feed(self, block: bytes) -> None:
         """Looks at the next bytes."""
         if self._kind is None:
@@ -112,6 +117,13 @@ class Inspector:
             raise refused("unsupported_media_type", allowed=list(ALLOWED)) from None
         if _CONTROL.search(block):
             raise refused("unsupported_media_type", allowed=list(ALLOWED))
+
+
+class Typed(Inspector):
+    """Looks at what somebody typed: text, whatever it begins with. Refuses: upload_empty, unsupported_media_type."""
+
+    def _decide(self) -> None:
+        self._kind = TEXT
 
 
 def _plain(declared: str | None) -> str | None:

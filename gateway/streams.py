@@ -26,8 +26,9 @@ from urllib3.exceptions import HTTPError
 from gateway.clients import clients
 from gateway.errors import refused
 from gateway.sniffing import Inspector
+from services.documents.contract import MOST_BYTES
 from services.refusals import Refusal, Unavailable
-from services.sealing import SegmentRange, open_range, seal, sealed_size
+from services.sealing import SegmentRange, open_range, seal, seal_part, sealed_size, segments_for
 
 BLOCK = 256 * 1024  # measured: smaller costs calls, larger leaves the processor's cache between hash, seal and socket
 BUFFERED = 8 * 1024 * 1024  # a file whose size nobody told may be this big: its sealed form waits in memory
@@ -118,9 +119,19 @@ def uploading(account_id: str) -> Iterator[Body]:
 
     Refuses: too_many_uploads.
     """
+    with place(account_id):
+        yield Body()
+
+
+@contextmanager
+def place(account_id: str) -> Iterator[None]:
+    """One of an account's places for uploads, for as long as it holds a thread.
+
+    Refuses: too_many_uploads.
+    """
     _enter(account_id)
     try:
-        yield Body()
+        yield
     finally:
         _leave(account_id)
 
@@ -147,12 +158,13 @@ def _leave(account_id: str) -> None:
 
 
 def store(
-    chunks: Iterator[bytes], started: dict[str, Any], *, size: int | None, declared: str | None
-) -> Received:
+    chunks: Iterator[bytes], started: dict[str, Any], *, size: int | None, declared: str | None = None,
+    inspector: Inspector | None = None,
+) -> Received:  # fmt: skip
     """Seals a stream of plain bytes into the object store.
 
     started: documents' answer (`version_id`, `put_url`, `sealed_key`, `max_size`). size: of the plain bytes when
-    known beforehand. declared: their kind as the sender names it.
+    known beforehand. declared: their kind as the sender names it. inspector: who looks at them, if not the usual one.
 
     Refuses: upload_too_large, upload_empty, upload_truncated, length_required, what `Inspector` refuses, Unavailable.
     """
@@ -161,7 +173,7 @@ def store(
         raise refused("upload_too_large", max_size=max_size)
     version_id = started["version_id"]
     key = clients().keys.receive(started["sealed_key"], version_id.encode())
-    watched = _Watched(chunks, Inspector(declared), size, max_size)
+    watched = Watched(chunks, inspector or Inspector(declared), size, max_size)
     sealed: Iterator[bytes | bytearray] = seal(watched, key, version_id)
     if size is None or size <= BUFFERED:
         blocks = _gathered(sealed)
@@ -172,7 +184,7 @@ def store(
     return watched.received()
 
 
-class _Watched:
+class Watched:
     """The plain bytes on their way to the seal: counted, hashed, looked at, the end before it is passed on."""
 
     def __init__(self, chunks: Iterator[bytes], inspector: Inspector, size: int | None, max_size: int) -> None:
@@ -193,10 +205,18 @@ class _Watched:
                 raise refused("malformed_multipart")
             self._digest.update(chunk)
             self._inspector.feed(chunk)
+            self._require_room()
             yield chunk
         if self._size is not None and self._total != self._size:
             raise refused("upload_truncated")
         self._media_type = self._inspector.finish()
+
+    def _require_room(self) -> None:
+        """Refuses: upload_too_large for more than this kind of file may have, as soon as the kind is known."""
+        kind = self._inspector.kind
+        most = min(MOST_BYTES.get(kind or "", self._max_size), self._max_size)
+        if max(self._total, self._size or 0) > most:
+            raise refused("upload_too_large", max_size=most, media_type=kind)
 
     def received(self) -> Received:
         return Received(self._digest.hexdigest(), self._total, self._media_type)
@@ -213,8 +233,38 @@ def _gathered(sealed: Iterator[bytes | bytearray]) -> list[bytes | bytearray]:
     return blocks
 
 
-def _put(url: str, blocks: Iterator[bytes | bytearray], length: int) -> None:
-    """One put of exactly `length` bytes. Refuses: Unavailable, and whatever the source of the blocks refuses."""
+def store_part(plain: bytes, started: dict[str, Any]) -> str:
+    """Seals one part of an object into the store, whose receipt for it is given back.
+
+    started: documents' answer to `start_part`, which has written down what these bytes are. Refuses: Unavailable.
+    """
+    version_id = started["version_id"]
+    key = clients().keys.receive(started["sealed_key"], version_id.encode())
+    blocks = list(seal_part(plain, key, version_id, started["first_segment"], last=started["last"]))
+    return _put(started["put_url"], iter(blocks), sum(map(len, blocks)))
+
+
+def read_through(joined: dict[str, Any]) -> Received:
+    """Reads an object that was put together of parts from its first byte to its last, and looks at it like at any file.
+
+    joined: documents' answer to `join_parts`. Refuses: as `store`; raises BytesTampered for what was changed.
+    """
+    size = joined["size"]
+    download = opened(joined, segments_for(0, size - 1, size), lambda: True)
+    watched = Watched(iter(download), Inspector(), size, size)
+    try:
+        for _ in watched:
+            pass
+    finally:
+        download.close()
+    return watched.received()
+
+
+def _put(url: str, blocks: Iterator[bytes | bytearray], length: int) -> str:
+    """One put of exactly `length` bytes; the store's receipt.
+
+    Refuses: Unavailable, and whatever the source of the blocks refuses.
+    """
     try:
         answer = clients().store.request(
             "PUT", url, body=cast("Any", blocks), headers={"Content-Length": str(length)}, retries=False, redirect=False
@@ -225,24 +275,23 @@ def _put(url: str, blocks: Iterator[bytes | bytearray], length: int) -> None:
     if answer.status != 200:
         log.warning("object store refused a put", extra={"status": answer.status})
         raise Unavailable(service="object_store")
+    return str(answer.headers.get("ETag", "")).strip('"')
 
 
 # --- down -----------------------------------------------------------------------------------------------------------
 
 
-def opened(
-    content: dict[str, Any], part: SegmentRange, may_go_on: Callable[[], bool]
-) -> Download:
+def opened(content: dict[str, Any], part: SegmentRange, may_go_on: Callable[[], bool]) -> Download:
     """The plain bytes of `part`, opened as they come from the store; the first block is opened before this returns.
 
-    content: documents' answer (`get_url`, `sealed_key`, `version_id`). may_go_on: asked every 30 s.
+    content: documents' answer (`get_url`, `sealed_key`, `content_id`). may_go_on: asked every 30 s.
 
     Refuses: Unavailable; raises BytesTampered.
     """
-    version_id = content["version_id"]
-    key = clients().keys.receive(content["sealed_key"], version_id.encode())
+    content_id = content["content_id"]
+    key = clients().keys.receive(content["sealed_key"], content_id.encode())
     answer = _get(content["get_url"], part)
-    blocks = open_range(answer.stream(BLOCK), key, version_id, part)
+    blocks = open_range(answer.stream(BLOCK), key, content_id, part)
     try:
         first = next(blocks)
     except HTTPError:

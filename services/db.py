@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -117,21 +118,23 @@ _BEGIN = "begin"
 _BEGIN_AND_LOOK = "begin; select require_session('{session_id}')"
 _SESSION_ENDED = "DS001"  # what require_session raises
 _UNSAID = "unsaid"
-_COMMIT = sa.text("commit")
+_COMMIT = "commit"
 _EMIT = (
     "insert into outbox (event_id, type, envelope) select told.* from"
     " unnest(cast(:ids as uuid[]), cast(:types as text[]), cast(:envelopes as text[])) as told; commit"
 )
-_EMIT_AND_COMMIT = sa.text(_EMIT)
-_EMIT_PROMPTLY_AND_COMMIT = sa.text("select pg_notify('outbox', ''); " + _EMIT)
+_EMIT_PROMPTLY = "select pg_notify('outbox', ''); " + _EMIT
 _ROLLBACK = sa.text("rollback")
 _EMITTED = "emitted"
+_LAST_WORDS = "last_words"
 
 
 class Sessions:
     """Transactions of one database; the driver is left in autocommit, begin and commit are said here."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, speaks_for: str | None = None) -> None:
+        """speaks_for: the service whose events are emitted here, where the process has another name."""
+        self._speaks_for = speaks_for
         self.engine = make_engine(url, isolation_level="AUTOCOMMIT")
         sa.event.listen(self.engine, "before_cursor_execute", _say_first, retval=True)
         self._make = sessionmaker(self.engine, expire_on_commit=False)
@@ -146,7 +149,9 @@ class Sessions:
         """
         with self._make() as session:
             session.info["context"] = who.context if who is not None else None  # emit() passes it on
+            session.info["speaks_for"] = self._speaks_for
             session.info[_EMITTED] = []
+            session.info[_LAST_WORDS] = {}
             session.connection().info[_UNSAID] = (
                 _BEGIN_AND_LOOK.format(session_id=UUID(who.session_id)) if isinstance(who, Caller) else _BEGIN
             )
@@ -187,14 +192,28 @@ def add_to_outbox(session: Session, event_id: str, kind: str, envelope: str, *, 
     session.info[_EMITTED].append((event_id, kind, envelope, prompt))
 
 
+def say_last(session: Session, statement: str, **values: Any) -> None:
+    """Has a write said in one word with the commit of this transaction: one that nothing in it waits for.
+
+    Each statement once in a transaction; what it locks, it locks for the shortest time there is. No other of them, and
+    not what emits, has parameters of the same names.
+    """
+    session.info[_LAST_WORDS][statement] = values
+
+
 def _commit(session: Session) -> None:
-    emitted = session.info[_EMITTED]
-    if not emitted:
-        session.execute(_COMMIT)
-        return
-    ids, kinds, envelopes, prompt = (list(column) for column in zip(*emitted, strict=True))
-    statement = _EMIT_PROMPTLY_AND_COMMIT if any(prompt) else _EMIT_AND_COMMIT
-    session.execute(statement, {"ids": ids, "types": kinds, "envelopes": envelopes})
+    emitted, said = session.info[_EMITTED], session.info[_LAST_WORDS]
+    values = {name: value for each in said.values() for name, value in each.items()}
+    if emitted:
+        ids, kinds, envelopes, prompt = (list(column) for column in zip(*emitted, strict=True))
+        values |= {"ids": ids, "types": kinds, "envelopes": envelopes}
+    last = (_EMIT_PROMPTLY if any(prompt) else _EMIT) if emitted else _COMMIT
+    session.execute(_worded((*said, last)), values)
+
+
+@lru_cache(maxsize=64)
+def _worded(statements: tuple[str, ...]) -> sa.TextClause:
+    return sa.text("; ".join(statements))
 
 
 def _roll_back(session: Session) -> None:
@@ -211,6 +230,7 @@ class Savepoint:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._emitted = len(session.info[_EMITTED])
+        self._last_words = dict(session.info[_LAST_WORDS])
         self._nested = session.begin_nested()
 
     def keep(self) -> None:
@@ -221,6 +241,7 @@ class Savepoint:
         """As if the part had never been."""
         self._nested.rollback()
         del self._session.info[_EMITTED][self._emitted :]
+        self._session.info[_LAST_WORDS] = self._last_words
 
 
 class Database(DependencyProvider):  # type: ignore[misc]

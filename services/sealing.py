@@ -7,8 +7,10 @@ AES-256-GCM under the version's data key; nonce = the segment's index (12 bytes,
 version id ‖ index (8 bytes) ‖ last (1 byte). So a segment cannot change place, version or be cut off unnoticed, and a
 byte range can be opened without reading what lies before it.
 
-The nonces are counters: **a data key may seal once only**. A fresh key for every attempt to upload is the duty of the
-caller: every attempt has a version id of its own, and every version id a key of its own.
+An object that comes in parts is the same: each part begins at a whole segment and counts on (`seal_part`).
+
+The nonces are counters: **a data key may seal once only**, or the very same bytes again. A fresh key for every attempt
+to upload is the duty of the caller: every attempt has a version id of its own, and every version id a key of its own.
 """
 
 from __future__ import annotations
@@ -152,6 +154,21 @@ def seal(chunks: Iterable[Buffer], key: bytes, version_id: str) -> Iterator[byte
         del block[filled:]
     block += sealed_last
     yield block
+
+
+def seal_part(plain: Buffer, key: bytes, version_id: str, first_segment: int, *, last: bool) -> Iterator[bytes]:
+    """Seals a part of an object whose segments are counted on from part to part; emits segment by segment.
+
+    plain: not empty, whole segments unless this part is the last. A part may be sealed again, **with the same bytes
+    only**: the caller has written down which they are before the first time, and refuses others.
+    """
+    cipher, version, view = AESGCM(key), version_id.encode(), memoryview(plain)
+    if not view or (len(view) % SEGMENT and not last):
+        raise ValueError("a part that is not the last holds whole segments")
+    for start in range(0, len(view), SEGMENT):
+        index, final = first_segment + start // SEGMENT, last and start + SEGMENT >= len(view)
+        nonce = index.to_bytes(_NONCE_BYTES, "big")
+        yield cipher.encrypt(nonce, view[start : start + SEGMENT], _associated(version, index, None, final))
 
 
 def open_sealed(

@@ -38,7 +38,7 @@ class Settings:
     s3_region: str = "us-east-1"
     s3_secure: bool = False
 
-    master_key: str = ""
+    master_key_file: str = ""
     identity_key: str = ""
 
     smtp_host: str = "127.0.0.1"
@@ -74,7 +74,20 @@ class Settings:
     gateway_workers: int = 2
     gateway_threads: int = 32
     upload_max_bytes: int = 2 * 1024**3
+    viewer_origins: str = ""
+    pacs_url: str = ""
+    pacs_user: str = ""
+    pacs_password: str = ""
+    pacs_private: bool = False
+    clamd_host: str = ""
+    clamd_port: int = 3310
+    clamd_socket: str = ""
+    quarantine_days: int = 30
+    document_term_years: int = 10
+    scrub_bytes_a_second: int = 4 * 1024**2
+    scrub_days: int = 30
     patient_block_release_days: int = 0
+    dispensation_cancel_hours: int = 24
     trusted_proxy: str = ""
 
 

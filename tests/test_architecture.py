@@ -28,7 +28,7 @@ EDGES = {
     "notifications": {"identity", "dossier", "directory"},
 }
 NAMELESS = {"common", "utils", "util", "helpers", "helper", "manager", "base", "misc"}
-PROCESSES = {"first_key.py", "first_agent.py", "reference_subscriber.py"}
+PROCESSES = {"first_key.py", "first_agent.py", "reference_subscriber.py", "examine.py"}
 
 
 def sources(*folders: str) -> list[Path]:

@@ -11,7 +11,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from deploy.bench import decisions, loads, logins, memory, pages, questions, searches, streams, typeahead
+from deploy.bench import (
+    decisions,
+    deposits,
+    finding,
+    loads,
+    logins,
+    memory,
+    pages,
+    questions,
+    searches,
+    streams,
+    typeahead,
+)
 from deploy.bench.figures import AMOUNTS, CATALOGUE, Row, chosen, write
 from deploy.bench.ground import Ground, NoSpace, ground
 from deploy.local.failure import StackFailure
@@ -29,6 +41,8 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (pages.against_rpc, ("record_page_p50", "record_page_p99")),
     (pages.against_sql, ("record_page_sql",)),
     (streams.deposit, ("deposit_50mb",)),
+    (deposits.deposit, ("deposit_1mib", "deposit_64kib")),
+    (deposits.gibibyte, ("deposit_1gib_rss_mb",)),
     (streams.deposit_by_sdk, ("deposit_50mb_sdk",)),
     (streams.download, ("download_50mb",)),
     (questions.http_rpc, ("http_rpc",)),
@@ -43,6 +57,9 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (searches.patient_lookup, ("patient_lookup",)),
     (searches.patient_search, ("patient_search", "patient_search_sql")),
     (typeahead.professional_typeahead, ("professional_typeahead", "professional_typeahead_sql")),
+    (finding.record_page, ("record_page_10m", "record_page_10m_p99")),
+    (finding.tree, ("tree_10m", "tree_10m_p99")),
+    (finding.keyword, ("keyword_10m", "keyword_10m_p99")),
     (loads.bulk_load, ("bulk_load", "bulk_load_professionals")),
 )
 

@@ -102,8 +102,7 @@ class Bare:
     def _unfiltered(self) -> object:
         """The same columns of the same rows in the same order, and nobody asks who may see them."""
         table = shelves.documents
-        query = sa.select(*documents_store._ITEM).select_from(documents_store._CURRENT)
-        query = query.where(table.c.record_id == self._records["few"])
+        query = documents_store.items().where(table.c.record_id == self._records["few"])
         query = query.order_by(table.c.deposited_at.desc(), table.c.document_id.desc()).limit(DOCUMENTS + 1)
         with self._documents.transaction(self._doctor) as session:
             return session.execute(query).all()
@@ -144,7 +143,8 @@ class Bare:
             session.execute(sa.insert(shelves.record_keys), [key])
             session.execute(sa.insert(shelves.documents), rows)
             session.execute(sa.insert(shelves.versions), [
-                {"version_id": row["current_version_id"], "document_id": row["document_id"], "number": 1,
+                {"version_id": row["current_version_id"], "content_id": row["current_version_id"],
+                 "document_id": row["document_id"], "number": 1,
                  "wrapped_key": b"k", "key_record_id": record_id, "media_type": PDF, "size": 1, "sha256": bytes(32),
                  "account_id": new_id(), "created_at": row["deposited_at"]}
                 for row in rows

@@ -85,7 +85,9 @@ AMOUNTS: Mapping[str, Amount] = {
     "full": Amount("full", rounds=15, seconds=5.0, pages=1000, transfers=25, settle=30.0, needs=12 * 1024**3),
 }
 
-PARTS = (*SERVICES, "broker_auth", "gateway", "postgres", "epmd", "rabbitmq", "weed", "mailbox", "supervisor")
+PARTS = (
+    *SERVICES, "examiner", "broker_auth", "gateway", "postgres", "epmd", "rabbitmq", "weed", "mailbox", "supervisor",
+)  # fmt: skip
 
 CATALOGUE: tuple[Figure, ...] = (
     *(Figure(f"memory_{part}", f"{part}: memory when idle, MB", "lower") for part in PARTS),
@@ -97,6 +99,11 @@ CATALOGUE: tuple[Figure, ...] = (
     Figure("record_page_sql", "page of a record, one client, ms at p50 : the bare SQL it needs", "lower"),
     Figure("deposit_50mb", "deposit of 50 MB through the gateway, MB/s : bare view that streams it unsealed",
            target=0.65),
+    Figure("deposit_1mib", "deposits of 1 MiB a second, sealed, checked and traced, 8 clients : bare view that streams "
+           "them unsealed", target=0.65),
+    Figure("deposit_64kib", "deposits of 64 KiB a second, in the same way : the same bare view", target=0.35),
+    Figure("deposit_1gib_rss_mb", "largest growth of any process of ours under one deposit and download of 1 GiB, MB",
+           "lower", 64),
     Figure("deposit_50mb_sdk", "the same 50 MB straight to the store by the minio SDK, MB/s"),
     Figure("download_50mb", "download of 50 MB through the gateway, MB/s : bare view that streams it unsealed"),
     Figure("http_rpc", "GET/s with one RPC without SQL, two replicas, 16 clients : bare echo, 16 in flight",
@@ -122,6 +129,16 @@ CATALOGUE: tuple[Figure, ...] = (
     Figure("filtered_list", "list of 500 documents through a scope, ms at p50 : the same 500 unfiltered", "lower", 1.5),
     Figure("many_grants", "decision in a record with 200 grants, ms at p50 : in one with 2", "lower", 1.1),
     Figure("explain", "explanation for the holder, ms at p50 : the decision it explains", "lower", 2),
+    *(
+        figure
+        for name, what in (("record_page", "page"), ("tree", "tree"), ("keyword", "search by words"))
+        for figure in (
+            Figure(f"{name}_10m", f"{what} of a record among all documents (10 million when full), ms at p50 in the "
+                   "statements of the service : the same by psycopg2", "lower", 1.3),
+            Figure(f"{name}_10m_p99", f"{what} of a record through the gateway, ms at p99 : 3 GET with one RPC without "
+                   "SQL + 3 times the bare statements, both at p99", "lower", 1),
+        )
+    ),
 )  # fmt: skip
 BY_ID: Mapping[str, Figure] = {figure.id: figure for figure in CATALOGUE}
 

@@ -45,7 +45,11 @@ class Peak:
 
     def grown(self) -> float:
         """Megabytes, each process' own peak added up: an upper bound of what they took at one time."""
-        return sum(max(0, _status(pid, "VmHWM") - before) for pid, before in self._before.items()) / MB
+        return sum(self.each())
+
+    def each(self) -> list[float]:
+        """Megabytes, of each of the processes."""
+        return [max(0, _status(pid, "VmHWM") - before) / MB for pid, before in self._before.items()]
 
 
 def _children() -> dict[int, list[int]]:

@@ -79,7 +79,7 @@ def deposit(ground: Ground) -> list[Row]:
     """A deposit through the gateway against the bare view, by the same client; the SDK's own rate beside it."""
     amount = ground.amount
     through = _through_the_gateway(ground)
-    with _bare_view(ground) as bare:
+    with bare_view(ground) as bare:
         through.deposit()
         _put(bare, through.body)
         compared = alternate(
@@ -111,7 +111,7 @@ def download(ground: Ground) -> list[Row]:
     amount = ground.amount
     through = _through_the_gateway(ground)
     document = through.deposit()
-    with _bare_view(ground) as bare:
+    with bare_view(ground) as bare:
         name = _put(bare, through.body)
         through.download(document)
         _get(bare, name, amount.unit)
@@ -142,7 +142,7 @@ def _rate(size: int, transfer: Callable[[], object]) -> float:
 
 
 @contextmanager
-def _bare_view(ground: Ground) -> Iterator[Address]:
+def bare_view(ground: Ground) -> Iterator[Address]:
     """The bare view behind a gunicorn like the gateway's, gone with the block."""
     port, settings, layout = ground.free_port(), ground.settings("gateway"), ground.stack.layout
     served = [

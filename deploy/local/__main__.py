@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from deploy.local import processes
 from deploy.local.failure import StackFailure
 from deploy.local.layout import REPOSITORY, SERVICES
 from deploy.local.loading import KINDS, SIZES, load, populate, to_try
@@ -145,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name)
         command.add_argument("--state", type=Path, default=STATE, help="the folder that holds the stack (.run)")
         if name == "scale":
-            command.add_argument("service", choices=SERVICES)
+            command.add_argument("service", choices=processes.SCALED)
             command.add_argument("count", type=int, choices=range(1, 9), metavar="1..8")
         if name == "replay":
             command.add_argument("service", nargs="?", choices=SERVICES)

@@ -80,6 +80,11 @@ class Layout:
         """The TOML file that `OPENDSP_SETTINGS` of this process names."""
         return self.settings / f"{process}.toml"
 
+    @property
+    def master_key_file(self) -> Path:
+        """The keys that wrap the records' keys; whoever loses it loses every document."""
+        return self.settings / "master_keys.json"
+
     def log(self, part: str) -> Path:
         """The log file of a supervised part."""
         return self.logs / f"{part}.log"

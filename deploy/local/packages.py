@@ -1,4 +1,7 @@
-"""The Debian packages of the stack: RabbitMQ and PostgreSQL, installed without any system service starting."""
+"""The Debian packages of the stack: RabbitMQ and PostgreSQL, installed without any system service starting.
+
+`python -m deploy.local.packages` installs what the tests need besides: a virus scanner.
+"""
 
 import contextlib
 import os
@@ -13,23 +16,33 @@ from deploy.local.failure import StackFailure
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 KEEP_SERVICES_DOWN = "#!/bin/sh\n# No service starts while OpenDSP installs packages.\nexit 101\n"
+UNITS = {
+    "rabbitmq-server": ("rabbitmq-server.service", "epmd.socket", "epmd.service"),
+    "clamav-daemon": ("clamav-daemon.service", "clamav-daemon.socket", "clamav-freshclam.service"),
+}
+CLAMD = Path("/usr/sbin/clamd")
 NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/opendsp.conf")
 
 
 def missing() -> list[str]:
-    """The packages that have to be installed."""
+    """The packages of the stack that have to be installed."""
     return [
         *(["rabbitmq-server"] if not rabbitmq.installed() else []),
         *(["postgresql"] if not postgres.programs() else []),
     ]
 
 
-def ensure() -> list[str]:
-    """Install what is missing; names it.
+def missing_for_tests() -> list[str]:
+    """The packages that the tests want besides."""
+    return [] if CLAMD.exists() else ["clamav-daemon"]
+
+
+def ensure(*, tests: bool = False) -> list[str]:
+    """Install what is missing, for the tests too or for the stack alone; names it.
 
     Refuses: StackFailure when something is missing and this account may not install it, or apt fails.
     """
-    packages = missing()
+    packages = [*missing(), *(missing_for_tests() if tests else [])]
     if not packages:
         return []
     wanted = " ".join(packages)
@@ -50,7 +63,7 @@ def ensure() -> list[str]:
         finally:
             NO_CLUSTER.unlink(missing_ok=True)
     _keep_down_at_boot(packages)
-    if still := missing():
+    if still := [*missing(), *(missing_for_tests() if tests else [])]:
         raise StackFailure(
             f"installed, but of no use here: {' '.join(still)}",
             advice=f"PostgreSQL {postgres.OLDEST} or newer and Debian's broker are needed: Debian 12 has both",
@@ -81,8 +94,8 @@ def _without_cluster() -> None:
 
 def _keep_down_at_boot(packages: list[str]) -> None:
     # Installed for this stack only: the next boot shall not start a broker that nobody asked for.
-    if "rabbitmq-server" in packages and shutil.which("systemctl"):
-        for unit in ("rabbitmq-server.service", "epmd.socket", "epmd.service"):
+    if shutil.which("systemctl"):
+        for unit in (unit for package in packages for unit in UNITS.get(package, ())):
             subprocess.run(["systemctl", "disable", "--quiet", unit], stdin=subprocess.DEVNULL, capture_output=True)
 
 
@@ -108,6 +121,6 @@ def _apt(verb: str, *packages: str) -> None:
 
 if __name__ == "__main__":
     try:
-        ensure()
+        ensure(tests=True)
     except StackFailure as failure:
         sys.exit(f"failed: {failure}")

@@ -22,9 +22,12 @@ BIN = Path(sys.prefix) / "bin"
 UPLOAD_MAX_BYTES = 2 * 1024**3
 # A process of its own with the outer bus' questions: it holds no broker password and reads one table.
 BROKER_AUTH = "broker_auth"
+# Processes of documents that look closely at what was deposited: not on the bus, and scaled by themselves.
+EXAMINER = "examiner"
 GATEWAY = "gateway"
 OPERATOR = "operator"
-PROCESSES = (*SERVICES, BROKER_AUTH, GATEWAY)
+SCALED = (*SERVICES, EXAMINER)
+PROCESSES = (*SCALED, BROKER_AUTH, GATEWAY)
 
 
 def write_settings(layout: Layout) -> None:
@@ -33,6 +36,9 @@ def write_settings(layout: Layout) -> None:
         values = settings_of(layout, process)
         lines = [f"{name} = {_toml(value)}" for name, value in values.items()]
         write_private(layout.settings_file(process), "\n".join(lines) + "\n")
+    if not layout.master_key_file.exists():  # once it is there it is the operator's: keys are added to it and taken out
+        first = {"current": "1", "keys": {"1": layout.secrets["master_key"]}}
+        write_private(layout.master_key_file, json.dumps(first, indent=1) + "\n")
 
 
 def load_settings(layout: Layout, process: str) -> "Settings":
@@ -51,6 +57,8 @@ def settings_of(layout: Layout, process: str) -> dict[str, Value]:
             "database_url": layout.database_url("notifications"),
             "broker_auth_bind": f"127.0.0.1:{ports['broker_auth']}",
         }
+    if process == EXAMINER:
+        return values | {"database_url": layout.database_url("documents")} | _store(layout)
     values |= {
         "broker_host": "127.0.0.1",
         "broker_port": ports["rabbitmq"],
@@ -69,13 +77,7 @@ def settings_of(layout: Layout, process: str) -> dict[str, Value]:
             "luxtrust_client_secret": secrets["luxtrust_client_secret"],
         }
     if process == "documents":
-        values |= {
-            "s3_endpoint": f"127.0.0.1:{ports['s3']}",
-            "s3_access_key": secrets["s3_access_key"],
-            "s3_secret_key": secrets["s3_secret_key"],
-            "master_key": secrets["master_key"],
-            "upload_max_bytes": UPLOAD_MAX_BYTES,
-        }
+        values |= _store(layout) | {"upload_max_bytes": UPLOAD_MAX_BYTES}
     if process == "notifications":
         values |= {
             "smtp_host": "127.0.0.1",
@@ -105,11 +107,22 @@ def settings_of(layout: Layout, process: str) -> dict[str, Value]:
     return values
 
 
+def _store(layout: Layout) -> dict[str, Value]:
+    """The object store, and the keys to what lies in it."""
+    return {
+        "s3_endpoint": f"127.0.0.1:{layout.ports['s3']}",
+        "s3_access_key": layout.secrets["s3_access_key"],
+        "s3_secret_key": layout.secrets["s3_secret_key"],
+        "master_key_file": str(layout.master_key_file),
+    }
+
+
 def parts(layout: Layout) -> list[Part]:
     """Every process of the platform, each service as often as it is scaled to."""
     made = []
     for service, count in replicas(layout).items():
-        made += [_service(layout, service, number) for number in range(1, count + 1)]
+        start = _examiner if service == EXAMINER else _service
+        made += [start(layout, service, number) for number in range(1, count + 1)]
     made.append(_gunicorn(layout, BROKER_AUTH, "services.notifications.ports.broker_auth:app"))
     made.append(_gunicorn(layout, GATEWAY, "gateway.app:create_app()"))
     return made
@@ -118,7 +131,7 @@ def parts(layout: Layout) -> list[Part]:
 def replicas(layout: Layout) -> dict[str, int]:
     """How many processes of each service run."""
     kept = read_kept(layout.state / "replicas.json")
-    return {service: kept.get(service, 1) for service in SERVICES}
+    return {service: kept.get(service, 1) for service in SCALED}
 
 
 def keep_replicas(layout: Layout, service: str, count: int) -> None:
@@ -160,13 +173,26 @@ def _code(process: str) -> str:
     services = REPOSITORY / "services"
     plumbing = [*sorted(services.glob("*.py")), services / "bus", REPOSITORY / "deploy" / "nameko.yaml"]
     contracts = sorted(services.glob("*/contract.py"))
-    own = {GATEWAY: REPOSITORY / "gateway", BROKER_AUTH: services / "notifications"}.get(process, services / process)
+    elsewhere = {
+        GATEWAY: REPOSITORY / "gateway", BROKER_AUTH: services / "notifications", EXAMINER: services / "documents",
+    }  # fmt: skip
+    own = elsewhere.get(process, services / process)
     return digest(*plumbing, *contracts, own, REPOSITORY / "deploy" / "gunicorn.py")
 
 
 def _started(layout: Layout, process: str) -> dict[str, str]:
-    settings = digest(layout.settings_file(process))
+    keys = [layout.master_key_file] if "master_key_file" in settings_of(layout, process) else []
+    settings = digest(layout.settings_file(process), *keys)
     return environment(layout, process) | {"OPENDSP_MADE_OF": f"{_code(process)}-{settings}"}
+
+
+def _examiner(layout: Layout, process: str, number: int) -> Part:
+    return Part(
+        name=process if number == 1 else f"{process}-{number}",
+        command=[sys.executable, "-m", "services.documents.examine"],
+        directory=REPOSITORY,
+        environment=_started(layout, process),
+    )
 
 
 def _service(layout: Layout, service: str, number: int) -> Part:

@@ -75,7 +75,7 @@ class Stack:
             self.supervisor.shut_down(
                 [
                     [processes.GATEWAY],
-                    [*services, *(name for name in self._known() if name.partition("-")[0] in SERVICES)],
+                    [*services, *(name for name in self._known() if name.partition("-")[0] in processes.SCALED)],
                     [name for name in INFRASTRUCTURE if name != "epmd"],
                     ["epmd"],
                 ]

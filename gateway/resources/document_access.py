@@ -107,11 +107,11 @@ def show_document(document_id: str) -> Any:
 
 @operation(
     document_access, "GET", f"{_DOCUMENT}/readers", summary="List who can see a document",
-    answer=shapes.DocumentReaders, refuses=("document_not_found", "not_allowed"),
+    answer=shapes.DocumentReaders, query=shapes.ReadersQuery, refuses=("document_not_found", "not_allowed"),
 )  # fmt: skip
-def list_readers(document_id: str) -> Any:
-    """Everybody who can see it now, on what ground, by which rule; for the holder's side."""
-    return {"readers": named(ask("documents", "readers", document_id=document_id)["readers"], **_WHO)}
+def list_readers(document_id: str, query: dict[str, Any]) -> Any:
+    """Everybody who can see it now, or could then, on what ground, by which rule; for the holder's side."""
+    return {"readers": named(ask("documents", "readers", document_id=document_id, **query)["readers"], **_WHO)}
 
 
 @operation(
@@ -120,7 +120,8 @@ def list_readers(document_id: str) -> Any:
 )  # fmt: skip
 def explain_document(document_id: str, body: dict[str, Any]) -> Any:
     """The decision, its rule and what would change it, now or then: of anyone for the holder's side, else of me."""
-    return ask("documents", "explain_document", document_id=document_id, **{**body, "who": body["who"] or "me"})
+    who = "me" if body["who"] is None else body["who"]
+    return ask("documents", "explain_document", document_id=document_id, **{**body, "who": who})
 
 
 @operation(

@@ -5,27 +5,41 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from gateway import content, multipart, streams
+from gateway import cda_header, content, multipart, streams, waiting
 from gateway.caller import ask, ask_anew, authenticate, gateway_key
 from gateway.names import named
 from gateway.operations import JSON, loaded, operation
 from gateway.schemas import records as shapes
-from services.documents.contract import MEDIA_TYPES
+from gateway.schemas.finding import DocumentQuery, ListedDocuments
+from services.documents.contract import CDA, CDA_AS_TEXT, MEDIA_TYPES
 
 documents = APIBlueprint("documents", __name__)
 
 AUTHOR: dict[str, Any] = {"professional": "author_id", "name": "author_name", "profession": "author_profession"}
+XML = (CDA, CDA_AS_TEXT)
+_CDA_ALONE = {
+    "schema": {"type": "string", "contentMediaType": CDA},
+    "example": '<ClinicalDocument xmlns="urn:hl7-org:v3">…</ClinicalDocument>',
+}
 FILE_REFUSALS = (
     "unsupported_media_type", "media_type_not_allowed", "upload_empty", "upload_too_large", "file_encrypted",
     "file_truncated", "image_too_large", "too_many_uploads", "upload_incomplete", "upload_expired", "upload_not_found",
-    "record_not_found", "record_closed", "type_not_depositable", "length_required",
+    "record_not_found", "record_closed", "type_not_depositable", "length_required", "author_unknown", "not_allowed",
 )  # fmt: skip
 """What can be refused while the bytes of a deposit come in and are committed."""
+
+CHANGE_REFUSALS = (
+    "document_not_found", "document_removed", "not_allowed", "type_not_depositable", "document_unfinished",
+)  # fmt: skip
+"""What can be refused to who changes a document: also when the bytes of a new version are committed."""
 
 
 @operation(
     documents, "POST", "/records/<uuid:record_id>/documents", summary="Deposit a document", answer=shapes.Deposited,
-    status=201, once=True, refuses=(*FILE_REFUSALS, "malformed_multipart", "invalid_json"),
+    status=201, once=True, refuses=(
+        *FILE_REFUSALS, "malformed_multipart", "invalid_json", "cda_unreadable", "type_code_unknown", "wrong_patient",
+    ),
+    parameters=waiting.PARAMETERS, headers=waiting.HEADERS,
     request_body={
         "required": True,
         "content": {
@@ -40,16 +54,20 @@ FILE_REFUSALS = (
                 },
                 "example": {"metadata": shapes.Metadata.example, "file": "…"},
                 "encoding": {"metadata": {"contentType": JSON}, "file": {"contentType": ", ".join(MEDIA_TYPES)}},
-            }
+            },
+            **dict.fromkeys(XML, _CDA_ALONE),
         },
     },
 )  # fmt: skip
 def deposit_document(record_id: str) -> Any:
     """Part `metadata` (JSON) first, part `file` last; streamed and sealed on the way, nothing is kept in clear.
 
-    Above 8 MiB the request needs a Content-Length and must end with the standard closing boundary; `uploads` takes any.
+    Or a CDA document alone, whose header gives type (LOINC), title, day, language, and the record's patient. Above
+    8 MiB the request needs a Content-Length and must end with the standard closing boundary; `uploads` takes any.
     """
     account_id = authenticate().account_id
+    if request.mimetype in XML:
+        return _deposit_cda(account_id, record_id)
     boundary = multipart.boundary_of(request.headers.get("Content-Type", ""))
     with streams.uploading(account_id) as body:
         deposit = multipart.Deposit(body.read, boundary, body.length, streams.BLOCK)
@@ -57,27 +75,43 @@ def deposit_document(record_id: str) -> Any:
         started = ask("documents", "prepare_deposit", record_id=record_id, **metadata, gateway_key=gateway_key())
         file = deposit.file()
         received = streams.store(file.chunks, started, size=file.size, declared=file.media_type)
-    return commit(started["upload_id"], started["version_id"], received)
+    return commit(account_id, started["upload_id"], started["version_id"], received)
 
 
-def commit(upload_id: str, version_id: str, received: streams.Received) -> Any:
-    """Puts what is in the store into the record; the rights are asked again."""
-    return ask_anew("documents", "commit_deposit", upload_id=upload_id, version_id=version_id, **vars(received))
+def _deposit_cda(account_id: str, record_id: str) -> Any:
+    with streams.uploading(account_id) as body:
+        header = cda_header.Header(body.blocks())
+        started = ask(
+            "documents", "prepare_cda", record_id=record_id, header=header.facts, gateway_key=gateway_key()
+        )  # fmt: skip
+        received = streams.store(header.blocks(), started, size=body.length, declared=request.mimetype)
+    return commit(account_id, started["upload_id"], started["version_id"], received)
+
+
+def commit(account_id: str, upload_id: str, version_id: str, received: streams.Received) -> Any:
+    """Puts what is in the store into the record, the rights asked again; waits for the close look where that is asked.
+
+    What else of gateway/resources deposits answers by `waiting.settled` too.
+    """
+    put = {"upload_id": upload_id, "version_id": version_id, **vars(received)}
+    return waiting.settled(account_id, upload_id, ask_anew("documents", "commit_deposit", **put))
 
 
 @operation(
-    documents, "GET", "/records/<uuid:record_id>/documents", summary="List documents", answer=shapes.Documents,
-    query=shapes.Page, paged=True, refuses=("record_not_found", "record_closed"),
+    documents, "GET", "/records/<uuid:record_id>/documents", summary="List documents", answer=ListedDocuments,
+    query=DocumentQuery, paged=True, refuses=("record_not_found", "record_closed"),
 )  # fmt: skip
 def list_documents(record_id: str, query: dict[str, Any]) -> Any:
-    """What the caller may see of a record, newest deposit first; nothing tells of what is hidden."""
-    answer = ask("documents", "list_documents", record_id=record_id, limit=query["limit"], cursor=query.get("cursor"))
+    """What the caller may see of a record, newest deposit first, narrowed as asked; nothing tells of what is hidden."""
+    page = {"limit": query.pop("limit"), "cursor": query.pop("cursor", None)}
+    new = {name: query.pop(name, "false") == "true" for name in ("new_to_me", "new_since_visit")}
+    answer = ask("documents", "list_documents", record_id=record_id, wanted={**query, **new}, **page)
     return {**answer, "documents": named(answer["documents"], **AUTHOR)}
 
 
 @operation(
     documents, "GET", "/documents/<uuid:document_id>", summary="Read a document's facts", answer=shapes.DocumentRead,
-    refuses=("document_not_found",),
+    tagged=True, refuses=("document_not_found", "document_removed"),
 )  # fmt: skip
 def read_document(document_id: str) -> Any:
     """Type, title, author, level and versions. Unknown, hidden and foreign are one refusal."""
@@ -89,11 +123,11 @@ def read_document(document_id: str) -> Any:
     documents, "GET", "/documents/<uuid:document_id>/content", summary="Download a document",
     answer=content.BYTES, query=shapes.ContentQuery, also=content.ALSO, headers=content.HEADERS,
     parameters=content.PARAMETERS,
-    refuses=("document_not_found", "range_not_satisfiable", "content_damaged"),
+    refuses=("document_not_found", "document_removed", "range_not_satisfiable", "content_damaged"),
 )  # fmt: skip
 def read_content(document_id: str, query: dict[str, Any]) -> Response:
-    """The bytes, opened on the way. One Range is honoured; an opening within 15 minutes is one trace."""
-    return content.answer(document_id, query.get("version_id"))
+    """The bytes, opened on the way. One Range is honoured; an opening within 15 minutes is one trace, HEAD too."""
+    return content.answer(document_id, query.get("version_id"), inline=query["disposition"] == "inline")
 
 
 @operation(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from gateway.operations import Shape
+from marshmallow import fields
+
+from gateway.operations import Query, Shape
 from gateway.schemas.fields import Accepted, Choice, Flag, Id, Listed, Moment, Part, Text
 from gateway.schemas.people import ID, OTHER_ID, TIME
 from gateway.schemas.rights import RULE, Who
@@ -71,6 +73,10 @@ class PatientBlockRead(PatientBlockSet):
 # --- who sees it ----------------------------------------------------------------------------------------------------
 
 
+class ReadersQuery(Query):
+    moment = Text("A moment that has passed, RFC 3339, after the deposit; left out: now.", maximum=40)
+
+
 class DocumentReader(Shape):
     professional_id = Id(allow_none=True)
     patient_id = Id("A person of the holder side.", allow_none=True)
@@ -103,7 +109,7 @@ class DocumentReaders(Shape):
 
 
 class DocumentQuestion(Shape):
-    who = Part(Who, "A professional; null: the caller themself.", allow_none=True, load_default=None)
+    who = Part(Who, "Somebody else; null: the caller themself.", allow_none=True, load_default=None)
     action = Choice(DECISION_ACTIONS, required=True)
     moment = Text("A moment that has passed, RFC 3339; null: now.", maximum=40, allow_none=True, load_default=None)
     example: ClassVar = {"who": {"professional_id": ID}, "action": "read", "moment": None}
@@ -118,6 +124,9 @@ class DepositableType(Shape):
     folder = Text()
     category = Choice(CATEGORIES)
     media_types = Listed(Choice(tuple(MEDIA_TYPES)), "The kinds of bytes it may have.")
+    max_sizes = fields.Dict(
+        keys=fields.String(), values=fields.Integer(), metadata={"description": "Of each kind, how many bytes."}
+    )
 
 
 class DepositableTypes(Shape):
@@ -130,6 +139,7 @@ class DepositableTypes(Shape):
                 "folder": "medical_data",
                 "category": "care_reports",
                 "media_types": ["application/pdf", "image/png"],
+                "max_sizes": {"application/pdf": 104857600, "image/png": 52428800},
             }
         ]
     }

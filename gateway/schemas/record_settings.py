@@ -8,10 +8,10 @@ from gateway.operations import Shape
 from gateway.schemas.fields import Choice, Day, Flag, Id, Listed, Moment, Part, Text
 from gateway.schemas.people import OTHER_ID, TIME
 from gateway.schemas.records import Page
-from services.dossier.contract import FOLDER_PATTERN, NOTE_LENGTH, RISK_WORDINGS
+from services.documents.contract import FOLDERS
+from services.dossier.contract import NOTE_LENGTH, RISK_WORDINGS
 
 RISK = max(RISK_WORDINGS)
-FOLDER = rf"\A{FOLDER_PATTERN}\Z"
 VALUES = (
     "emergency: refused, normal, with_confidential. responsibility: allowed, refused. default_level: standard,"
     " confidential, private, and of a folder inherited. longer_keeping: no, yes."
@@ -38,14 +38,14 @@ class SettingWanted(Shape):
     """`refused` of emergency needs the risk accepted."""
 
     value = Text(VALUES, maximum=40, required=True)
-    folder = Text("Of default_level: for this folder alone.", pattern=FOLDER, code="invalid", allow_none=True)
+    folder = Choice(FOLDERS, "Of default_level: for this folder alone.", allow_none=True)
     risk_accepted = Flag(RISK_WORDINGS[RISK])
     risk_version = Choice(tuple(RISK_WORDINGS), "Version of the sentence that was shown.")
     example: ClassVar = {"value": "refused", "risk_accepted": True, "risk_version": RISK}
 
 
 class HistoryQuery(Page):
-    folder = Text("Of default_level: of this folder.", pattern=FOLDER, code="invalid")
+    folder = Choice(FOLDERS, "Of default_level: of this folder.")
 
 
 class Word(Shape):

@@ -9,9 +9,22 @@ from gateway.schemas.fields import Accepted, Choice, Day, Flag, Id, Listed, Mome
 from gateway.schemas.people import ID, OTHER_ID, TIME
 from services.audit.contract import OUTCOMES
 from services.directory.contract import PROFESSIONS
-from services.documents.contract import LEVELS, MEDIA_TYPES
+from services.documents.contract import (
+    CODE_LENGTH,
+    DOCUMENT_STATES,
+    LEVELS,
+    LINE_LENGTH,
+    LINES_MOST,
+    MEDIA_TYPES,
+    PRESCRIPTION_STATES,
+    QUANTITY,
+    REJECTIONS,
+    UNIT_LENGTH,
+)
 from services.dossier.contract import CATEGORIES, GROUNDS, STATES
 from services.notifications.contract import FOREIGN_EVENT_TYPES
+
+CHECKING = "`checking` until the file was looked at closely, and then shown to others, or rejected."
 
 
 class Page(Query):
@@ -53,6 +66,29 @@ class Record(Shape):
 # --- documents ------------------------------------------------------------------------------------------------------
 
 
+QUANTITY_TEXT: dict[str, Any] = {"pattern": rf"\A{QUANTITY}\Z", "code": "number", "maximum": 10}
+
+
+class LineEntered(Shape):
+    """A line of a prescription, as its depositor enters it."""
+
+    text = Text("What is prescribed.", maximum=LINE_LENGTH, required=True)
+    quantity = Text("How much, a decimal above nothing; without it the line is given whole.", allow_none=True,
+                    **QUANTITY_TEXT)  # fmt: skip
+    unit = Text(maximum=UNIT_LENGTH, allow_none=True)
+    code = Text(maximum=CODE_LENGTH, allow_none=True)
+    system = Text("The object identifier or address of the code's system.", maximum=CODE_LENGTH, allow_none=True)
+    example: ClassVar = {"text": "Amoxicilline 1 g, comprimé", "quantity": "3", "unit": "boîte"}
+
+
+class Details(Shape):
+    """Of a prescription, where its file does not tell: one that tells none is dispensed as one whole."""
+
+    lines = Listed(Part(LineEntered), maximum=LINES_MOST)
+    valid_until = Day("Its last day.", allow_none=True)
+    example: ClassVar = {"lines": [LineEntered.example], "valid_until": "2027-01-31"}
+
+
 class Metadata(Shape):
     """What is known of a document before its bytes."""
 
@@ -60,6 +96,8 @@ class Metadata(Shape):
     title = Text(maximum=200, required=True)
     act_date = Day("When the act took place.", allow_none=True)
     language = Text("BCP 47, two letters.", minimum=2, maximum=2, allow_none=True)
+    author = Id("The professional in whose name software deposits whose token names none.", allow_none=True)
+    details = Part(Details, "Of a prescription.", allow_none=True)
     example: ClassVar = {"type": "medical_report", "title": "Compte rendu du 20 novembre", "act_date": "2026-11-20"}
 
 
@@ -81,6 +119,11 @@ class Document(Shape):
     media_type = Choice(tuple(MEDIA_TYPES))
     size = Number("Bytes.")
     deposited_at = Moment()
+    state = Choice(DOCUMENT_STATES, CHECKING)
+    reason = Choice(REJECTIONS, "Why it was rejected.", allow_none=True)
+    dispensation_state = Choice(
+        PRESCRIPTION_STATES, "Of a prescription: how much of it was dispensed. Null of others.", allow_none=True
+    )
     example: ClassVar[dict[str, Any]] = {
         "document_id": ID,
         "record_id": OTHER_ID,
@@ -99,6 +142,9 @@ class Document(Shape):
         "media_type": "application/pdf",
         "size": 48213,
         "deposited_at": TIME,
+        "state": "available",
+        "reason": None,
+        "dispensation_state": None,
     }
 
 
@@ -114,8 +160,10 @@ class Version(Shape):
 
 class DocumentRead(Document):
     versions = Listed(Part(Version), "Newest first.")
+    version = Number("Counts every change of bytes or wording; also the ETag, for If-Match.")
     example: ClassVar[dict[str, Any]] = {
         **Document.example,
+        "version": 1,
         "versions": [
             {
                 "version_id": "01935d0e-4c3b-7d52-9a43-1f0c2b6a7e03",
@@ -140,10 +188,16 @@ class Deposited(Shape):
     document_id = Id()
     version_id = Id()
     record_id = Id()
+    duplicate_of = Id("A document of the record with the same bytes, if the depositor may read it.", allow_none=True)
+    state = Choice(DOCUMENT_STATES, CHECKING)
+    reason = Choice(REJECTIONS, "Why it was rejected.", allow_none=True)
     example: ClassVar = {
         "document_id": ID,
         "version_id": "01935d0e-4c3b-7d52-9a43-1f0c2b6a7e03",
         "record_id": OTHER_ID,
+        "duplicate_of": None,
+        "state": "available",
+        "reason": None,
     }
 
 
@@ -153,7 +207,8 @@ class Upload(Shape):
     upload_id = Id()
     expires_at = Moment()
     max_size = Number("Bytes.")
-    example: ClassVar = {"upload_id": ID, "expires_at": TIME, "max_size": 2147483648}
+    part_size = Number("Bytes of every part but the last, for a file that comes in parts.")
+    example: ClassVar = {"upload_id": ID, "expires_at": TIME, "max_size": 2147483648, "part_size": 8388608}
 
 
 class Confidentiality(Shape):
@@ -168,8 +223,15 @@ class ConfidentialitySet(Shape):
     example: ClassVar = {"document_id": ID, "level": "confidential"}
 
 
-class ContentQuery(Query):
+class VersionQuery(Query):
     version_id = Id("An older version; the newest when absent.")
+
+
+class ContentQuery(VersionQuery):
+    disposition = Choice(
+        ("attachment", "inline"), "`inline`: to be shown, where the kind is PDF, PNG, JPEG or text.",
+        load_default="attachment",
+    )  # fmt: skip
 
 
 # --- access history -------------------------------------------------------------------------------------------------

@@ -165,6 +165,46 @@ ACTIONS: frozenset[str] = frozenset(
         "document.withheld",
         "document.unwithheld",
         "document.shown",
+        "document.rejected",
+        "document.versioned",
+        "document.restored",
+        "document.corrected",
+        "document.exported",
+        "rectification.asked",
+        "rectification.answered",
+        "rectification.searched",
+        "deposit.read",
+        "deposit.requested",
+        "deposit.opposed",
+        "deposit.wish_ended",
+        "deposit.searched",
+        "binder.searched",
+        "binder.created",
+        "binder.changed",
+        "binder.removed",
+        "binder.filled",
+        "binder.emptied",
+        "timeline.read",
+        "tree.read",
+        "prescription.searched",
+        "prescription.read",
+        "prescription.cancelled",
+        "dispensation.created",
+        "dispensation.cancelled",
+        "dispensation.copied",
+        "dispensation.verified",
+        "study.searched",
+        "study.opened",
+        "study.shared",
+        "removal.asked",
+        "removal.searched",
+        "removal.approved",
+        "removal.refused",
+        "document.removed",
+        "document.destroyed",
+        "record.exported",
+        "record.destroyed",
+        "scrub.searched",
     }
 )
 """The catalogue of actions: one vocabulary for all services; any other word is a programming error."""
@@ -174,6 +214,9 @@ Outcome = Literal["allowed", "refused"]
 
 PAGE_LIMIT: Final = 100
 """The most entries one page of an access history holds."""
+
+EXPORT_LIMIT: Final = 1000
+"""How many entries of it an export takes at a time."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from services.audit import rules, store
-from services.audit.contract import NAME, TRACE_SOURCES, AccessHistory, AccessTraced, traced
+from services.audit.contract import EXPORT_LIMIT, NAME, TRACE_SOURCES, AccessHistory, AccessTraced, traced
 from services.audit.models import EntryRow
 from services.bus import Received, Remote, Service, emit, on, rpc
 from services.db import now
@@ -86,7 +86,22 @@ class Audit(Service):
         Refuses: RecordNotFound (unknown, or nothing lets the caller in), RecordClosed (to its holder alone),
         InvalidInput (cursor, limit). [RGD 8; seed 002, historique des accès]
         """
-        most, after = rules.require_limit(limit), rules.require_position(cursor)
+        return self._history(caller, record_id, rules.require_limit(limit), rules.require_position(cursor), trace=True)
+
+    @rpc
+    def export_history(
+        self, caller: Caller, *, record_id: str, cursor: str | None = None
+    ) -> AccessHistory | Refusal:  # fmt: skip
+        """The same in big pages, for the export of a whole record: one reading, with the one trace of its first page.
+
+        Refuses: as `access_history`; a later page that is refused leaves its trace too.
+        """
+        after = rules.require_position(cursor)
+        return self._history(caller, record_id, EXPORT_LIMIT, after, trace=after is None)
+
+    def _history(
+        self, caller: Caller, record_id: str, most: int, after: rules.Position | None, *, trace: bool
+    ) -> AccessHistory | Refusal:
         record_id = rules.as_id(record_id) or NOBODY  # what cannot be an id goes the way of an unknown one
         scope = AccessScope.from_wire(self.dossier.access_scope(caller, record_id=record_id))
         with self.db.transaction(caller) as session:
@@ -108,7 +123,8 @@ class Audit(Service):
             )
             page = rows[:most]
             ground, rule = _ground(scope)
-            emit(session, _reading(caller, record_id, ground=ground, rule=rule, count=len(page)))
+            if trace:
+                emit(session, _reading(caller, record_id, ground=ground, rule=rule, count=len(page)))
             more = len(rows) > most
             return {
                 "entries": [store.on_wire(row, count=_tells_count(row, caller, view, scope)) for row in page],

@@ -70,7 +70,8 @@ def _tell(session: Session, event: Any, subject: str | None, number: int | None)
     context: Context | None = session.info.get("context")
     event_id = new_id()
     envelope = {
-        "id": event_id, "source": load().process, "type": kind.type, "time": rfc3339(now()), "subject": subject,
+        "id": event_id, "source": session.info["speaks_for"] or load().process, "type": kind.type,
+        "time": rfc3339(now()), "subject": subject,
         "number": number, "request_id": context.request_id if context else event_id,
         "traceparent": context.traceparent if context else None, "data": vars(event),
     }  # fmt: skip

@@ -90,7 +90,9 @@ PROFESSIONS: tuple[str, ...] = (
 )
 """The matrix columns that are professions; `referring_physician` is a physician's ground in one record, not one."""
 
-ESTABLISHMENT_KINDS: tuple[str, ...] = ("practice", "hospital", "laboratory", "pharmacy", "care_network")
+ESTABLISHMENT_KINDS: tuple[str, ...] = (
+    "practice", "hospital", "laboratory", "pharmacy", "care_network", "health_fund",
+)  # fmt: skip
 LANGUAGES: tuple[str, ...] = ("fr", "lb", "pt", "en", "de")
 LICENCES: tuple[str, ...] = ("valid", "suspended", "withdrawn")
 OPENING_CAUSES: tuple[str, ...] = ("affiliation", "voluntary_request")

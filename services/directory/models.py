@@ -187,7 +187,8 @@ class Establishment(Model):
     __tablename__ = "establishments"
     __table_args__ = (
         sa.CheckConstraint(
-            "kind in ('practice', 'hospital', 'laboratory', 'pharmacy', 'care_network')", name="ck_establishments_kind"
+            "kind in ('practice', 'hospital', 'laboratory', 'pharmacy', 'care_network', 'health_fund')",
+            name="ck_establishments_kind",
         ),
         sa.Index(
             "ix_establishments_found_by",

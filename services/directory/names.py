@@ -41,6 +41,17 @@ class Names(Desk):
                 "establishments": store_establishments.establishment_names(session, establishments),
             }
 
+    @rpc_system("documents")
+    def names_of_professionals(self, context: Context, *, professional_ids: list[str]) -> dict[str, dict[str, str]]:
+        """The names to show for many professionals, by which what they wrote is found; unknown ids are left out.
+
+        Refuses: InvalidInput (no list, more than 1000 ids).
+        """
+        asked = rules.require_ids("professional_ids", professional_ids)
+        with self.db.transaction() as session:
+            found = store_professionals.professional_names(session, asked)
+            return {"names": {professional_id: told["name"] for professional_id, told in found.items()}}
+
     @rpc(scope="system/Patient.rs")
     def birth_dates(self, caller: Caller, *, patient_ids: list[str]) -> dict[str, dict[str, str]] | Refusal:
         """The birth dates to show beside the names of many patients, in one call; unknown ids are left out.
@@ -56,6 +67,20 @@ class Names(Desk):
             if not rules.may_search_patients(caller.capacity, licence):
                 return self._refused(session, caller, "patient.read", NotAllowed())
             return {"birth_dates": store_patients.birth_dates(session, asked)}
+
+    @rpc_system("documents")
+    def has_matricule(self, context: Context, *, patient_id: str, matricule: str) -> dict[str, bool]:
+        """Whether this is a matricule that the patient has or had, or one that was merged into them; tells no other."""
+        with self.db.transaction() as session:
+            asked = rules.as_id(patient_id)
+            found = asked is not None and store_patients.has_matricule(session, asked, matricule)
+        return {"has": found}
+
+    @rpc_system("documents")
+    def establishment_kind(self, context: Context, *, establishment_id: str | None) -> dict[str, str | None]:
+        """What an establishment is, None of one that nobody knows."""
+        with self.db.transaction() as session:
+            return {"kind": store_establishments.kind_of(session, rules.as_id(establishment_id))}
 
     @rpc_system("notifications")
     def ids_of_patient(self, context: Context, *, patient_id: str) -> dict[str, list[str]]:

@@ -37,6 +37,7 @@ ESTABLISHMENT_WORDS: Final[dict[str, str]] = {
     "laboratory": "laboratoire laboratory Labor laboratório",
     "pharmacy": "pharmacie pharmacy Apotheke Apdikt farmácia",
     "care_network": "réseau de soins aide et soins care network Pflegenetz Fleegenetz rede de cuidados",
+    "health_fund": "caisse de santé CNS health fund Krankenkasse Gesondheetskeess caixa de saúde",
 }
 """What people type when they mean a kind of establishment."""
 

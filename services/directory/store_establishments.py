@@ -34,6 +34,14 @@ def insert_establishment(
     )
 
 
+def kind_of(session: Session, establishment_id: str | None) -> str | None:
+    """Returns what an establishment is; None of one that is closed, and of one that nobody knows."""
+    query = sa.select(Establishment.kind).where(
+        Establishment.establishment_id == establishment_id, Establishment.closed_at.is_(None)
+    )
+    return session.scalar(query) if establishment_id else None
+
+
 def hold_open_establishments(session: Session, establishment_ids: Sequence[str]) -> list[str]:
     """Returns those of the ids that are registered and open; they stay open until the transaction ends."""
     if not establishment_ids:

@@ -10,7 +10,7 @@ from services.directory.contract import (
     LetterAddress,
     PersonSheet,
 )
-from services.directory.models import Patient, PatientAddress
+from services.directory.models import Matricule, Patient, PatientAddress
 from services.directory.rules import display_name, letter_lines, letter_name
 from services.directory.store import NO_SHEET, address_of, speaking_for
 
@@ -41,6 +41,13 @@ def ids_led_to(session: Session, patient_id: str) -> list[str]:
     led = sa.select(sa.literal(patient_id, Patient.patient_id.type).label("patient_id")).cte("led", recursive=True)
     led = led.union_all(sa.select(Patient.patient_id).join(led, Patient.merged_into == led.c.patient_id))
     return list(session.scalars(sa.select(led.c.patient_id)))
+
+
+def has_matricule(session: Session, patient_id: str, matricule: str) -> bool:
+    """Whether this matricule is or was of the patient, or of one for whom they speak."""
+    ids = ids_led_to(session, living(session, patient_id) or patient_id)
+    found = sa.exists().where(Matricule.matricule == matricule, Matricule.patient_id.in_(ids))
+    return bool(session.scalar(sa.select(found)))
 
 
 def living_sheet(session: Session, patient_id: str | None) -> Patient | None:

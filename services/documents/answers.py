@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from services.audit.contract import traced
 from services.bus import emit
 from services.db import new_id, now, rfc3339
-from services.documents import rules, store
+from services.documents import rules, store, store_deposits, store_visits
 from services.documents.contract import (
     CommittedDeposit,
     DepositableType,
     DocumentDeposited,
+    DocumentGone,
     DocumentNotFound,
     DocumentPage,
+    DocumentRejected,
+    DocumentVersioned,
     Item,
     TypeNotDepositable,
     UploadNotFound,
     Version,
 )
+from services.documents.rules_visits import VISITORS
 from services.dossier.contract import AccessScope, RecordClosed, RecordNotFound
 from services.refusals import InvalidInput, KeyReused, NotAllowed, Refusal
 from services.tokens import Caller
@@ -36,12 +39,14 @@ def allow(
     session: Session, caller: Caller, action: str, grant: rules.Grant | None, *, record_id: str | None,
     object_id: str | None = None, object_type: str = "document", count: int | None = None, at: datetime | None = None,
 ) -> None:  # fmt: skip
-    """Writes the trace of something allowed, with the ground and the rule that allowed it."""
+    """Writes the trace of something allowed, with the ground and the rule that allowed it, and that a reader came."""
     assert grant is not None, "the query let through what the rule forbids"
     emit(session, traced(
         caller, action, at=at or now(), record_id=record_id, object_id=object_id, object_type=object_id and object_type,
         ground=grant.ground, rule=grant.rule, count=count,
     ))  # fmt: skip
+    if record_id is not None and caller.capacity in VISITORS:
+        store_visits.note(session, caller, record_id, at or now())
 
 
 def refuse(
@@ -61,6 +66,15 @@ def refuse_document(
 ) -> Refusal:
     """The one answer for unknown, hidden and foreign; the trace names the record where there is one, for its holder."""
     return refuse(session, caller, action, DocumentNotFound(), record_id=record_id, object_id=document_id)
+
+
+def refuse_reading(
+    session: Session, caller: Caller, action: str, scope: AccessScope, record_id: str | None, document_id: str | None
+) -> Refusal:
+    """As `refuse_document`; who could see a document that was removed is told that it is gone."""
+    if store.is_removed(session, scope, record_id or new_id(), document_id or new_id()):
+        return refuse(session, caller, action, DocumentGone(), record_id=record_id, object_id=document_id)
+    return refuse_document(session, caller, action, record_id, document_id)
 
 
 def held(
@@ -86,7 +100,7 @@ def held(
 
 def refuse_upload(session: Session, caller: Caller, upload_id: str) -> Refusal:
     """The one answer for an unknown upload and somebody else's; the trace names the record where there is one."""
-    record_id = store.record_of_upload(session, upload_id)
+    record_id = store_deposits.record_of_upload(session, upload_id)
     return refuse(
         session, caller, "document.created", UploadNotFound(), record_id=record_id, object_id=upload_id,
         object_type="upload",
@@ -130,33 +144,36 @@ def repeated(session: Session, caller: Caller, upload: store.Row, sha256: str) -
     """What the first commit of this upload answered, without another trace; KeyReused when these are other bytes."""
     if bytes(upload.sha256).hex() != sha256:
         return refuse(session, caller, "document.created", KeyReused(), record_id=upload.record_id)
-    return {"document_id": upload.document_id, "version_id": upload.version_id, "record_id": upload.record_id}
+    return {
+        "document_id": upload.document_id, "version_id": upload.version_id, "record_id": upload.record_id,
+        "duplicate_of": upload.duplicate_of,
+    }  # fmt: skip
 
 
-def deposited(document: dict[str, Any], version: dict[str, Any]) -> DocumentDeposited:
-    """The event of a new document, from the rows just written."""
+def deposited(row: store.Row) -> DocumentDeposited:
+    """The event of a new document that others may see from now on."""
     return DocumentDeposited(
-        record_id=document["record_id"], document_id=document["document_id"], version_id=version["version_id"],
-        document_type=document["type"], category=document["category"], level=document["level"],
-        author_id=document["author_id"], media_type=version["media_type"], size=version["size"],
-        deposited_at=rfc3339(document["deposited_at"]), home_record_id=document["home_record_id"],
+        record_id=row.record_id, document_id=row.document_id, version_id=row.version_id, document_type=row.type,
+        category=row.category, level=row.level, author_id=row.author_id, media_type=row.media_type, size=row.size,
+        deposited_at=rfc3339(row.deposited_at), home_record_id=row.home_record_id,
     )  # fmt: skip
 
 
-def new_document(
-    upload: store.Row, kind: rules.DocumentType, scope: AccessScope, document_id: str, version: dict[str, Any]
-) -> dict[str, Any]:
-    """The row of a document made of an upload: the holder side's has no author id, everybody else's has."""
-    return {
-        "document_id": document_id, "record_id": upload.record_id, "home_record_id": upload.home_record_id,
-        "upload_id": upload.upload_id,
-        "type": kind.slug, "category": kind.category, "folder": kind.folder,
-        "title": upload.title, "act_date": upload.act_date, "language": upload.language,
-        "author_kind": "holder" if scope.holder_side else "professional",
-        "author_id": None if scope.holder_side else scope.author_id,
-        "level": scope.level_at_deposit(kind.folder),
-        "current_version_id": version["version_id"], "deposited_at": version["created_at"],
-    }  # fmt: skip
+def versioned(row: store.Row, at: datetime) -> DocumentVersioned:
+    """The event of a new current version that others may see from now on."""
+    return DocumentVersioned(
+        record_id=row.record_id, document_id=row.document_id, version_id=row.version_id, number=row.number,
+        document_type=row.type, category=row.category, level=row.level, author_id=row.version_author_id,
+        media_type=row.media_type, size=row.size, restores=row.restores, at=rfc3339(at),
+    )  # fmt: skip
+
+
+def rejected(row: store.Row, reason: str, at: datetime) -> DocumentRejected:
+    """The event for who deposited what did not pass."""
+    return DocumentRejected(
+        record_id=row.record_id, document_id=row.document_id, version_id=row.version_id,
+        account_id=row.version_account_id, capacity=row.capacity, reason=reason, at=rfc3339(at),
+    )  # fmt: skip
 
 
 def facts_of(row: store.Row) -> rules.Facts:
@@ -175,6 +192,7 @@ def item(row: store.Row) -> Item:
         "act_date": None if row.act_date is None else row.act_date.isoformat(), "language": row.language,
         "author_id": row.author_id, "holder_authored": row.author_kind == "holder", "level": row.level,
         "media_type": row.media_type, "size": row.size, "deposited_at": rfc3339(row.deposited_at),
+        "state": row.state, "reason": row.reason, "dispensation_state": row.dispensation_state,
     }  # fmt: skip
 
 
@@ -188,11 +206,12 @@ def page(rows: Sequence[store.Row], limit: int) -> DocumentPage:
     }
 
 
-def depositable(kind: rules.DocumentType) -> DepositableType:
+def depositable(kind: rules.DocumentType, max_size: int) -> DepositableType:
     """A type as who may deposit it sees it."""
     return {
         "slug": kind.slug, "label": kind.label_fr, "folder": kind.folder, "category": kind.category,
         "media_types": list(rules.media_types_of(kind)),
+        "max_sizes": {media_type: rules.most_bytes(media_type, max_size) for media_type in rules.media_types_of(kind)},
     }  # fmt: skip
 
 

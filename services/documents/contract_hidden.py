@@ -133,13 +133,17 @@ class Withholding(TypedDict):
 
 
 class DepositableType(TypedDict):
-    """A type of document that may be deposited, the folder it goes to, and the kinds of bytes it may have."""
+    """A type of document that may be deposited, the folder it goes to, and the kinds of bytes it may have.
+
+    max_sizes: of each kind, how many bytes at most.
+    """
 
     slug: str
     label: str
     folder: str
     category: str
     media_types: list[str]
+    max_sizes: dict[str, int]
 
 
 class DepositableTypes(TypedDict):

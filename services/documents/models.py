@@ -5,6 +5,7 @@ by the record's key, and that wrapped by the master key: destroying a record's k
 """
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = sa.MetaData(
     naming_convention={
@@ -16,15 +17,24 @@ metadata = sa.MetaData(
     }
 )
 
-_Id = sa.Uuid(as_uuid=False)
-_Moment = sa.DateTime(timezone=True)
+_Id = Id = sa.Uuid(as_uuid=False)
+_Moment = Moment = sa.DateTime(timezone=True)
 _LEVELS = "level in ('standard', 'confidential', 'private')"
 
 record_keys = sa.Table(
     "record_keys", metadata,
     sa.Column("record_id", _Id, primary_key=True),
-    sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
+    # null once it was destroyed, and with it every byte it ever opened
+    sa.Column("wrapped_key", sa.LargeBinary),
+    # which master key wraps it: a rotation wraps these rows anew and touches no object
+    sa.Column("master_key_id", sa.Text, nullable=False, server_default=""),
     sa.Column("created_at", _Moment, nullable=False),
+    sa.Column("destroyed_at", _Moment),
+    # set when the record was deleted: its key goes with the last document that it still opens, wherever that lies now
+    sa.Column("deleted_at", _Moment),
+    sa.CheckConstraint("(wrapped_key is null) = (destroyed_at is not null)", name="destroyed"),
+    sa.Index("ix_record_keys_master_key_id", "master_key_id"),
+    sa.Index("ix_record_keys_deleted_at", "record_id", postgresql_where=sa.text("deleted_at is not null")),
 )  # fmt: skip
 
 record_moves = sa.Table(
@@ -52,24 +62,40 @@ documents = sa.Table(
     # the holder's own documents have no author id: nobody becomes "author" of them by being a professional too
     sa.Column("author_kind", sa.Text, nullable=False),
     sa.Column("author_id", _Id),
+    # the establishment that deposited as itself, without a named author: the health fund
+    sa.Column("institution_id", _Id),
     sa.Column("level", sa.Text, nullable=False),
     # set while a professional hides the document from the holder side [L14 16(5)]
     sa.Column("patient_blocked_at", _Moment),
+    # when it was last shown to the holder side again: from then on it is new to them
+    sa.Column("released_at", _Moment),
     # set while an autonomous minor's document is hidden from the legal representatives [L14 13]
     sa.Column("withheld_at", _Moment),
     sa.Column("current_version_id", _Id, nullable=False),
     sa.Column("deposited_at", _Moment, nullable=False),
+    # `checking` until the first version passed, `rejected` when it did not, `removed` when only the tombstone is left
+    sa.Column("state", sa.Text, nullable=False, server_default="available"),
+    # who deposited it, in which capacity: until it is available nobody else sees it
+    sa.Column("account_id", _Id),
+    sa.Column("capacity", sa.Text),
+    # documents that were deposited together
+    sa.Column("submission_id", _Id),
+    sa.Column("removed_at", _Moment),
     # no foreign key: an upload's row is swept after a day, that it became this document stays true
     sa.Column("upload_id", _Id, nullable=False, unique=True),
-    sa.CheckConstraint("author_kind in ('holder', 'professional')", name="author_kind"),
+    sa.CheckConstraint("author_kind in ('holder', 'professional', 'institution')", name="author_kind"),
     sa.CheckConstraint("(author_kind = 'professional') = (author_id is not null)", name="author"),
+    sa.CheckConstraint("(author_kind = 'institution') = (institution_id is not null)", name="institution"),
     sa.CheckConstraint(_LEVELS, name="level"),
+    sa.CheckConstraint("state in ('checking', 'available', 'rejected', 'removed')", name="state"),
+    sa.CheckConstraint("(state = 'removed') = (removed_at is not null)", name="removed"),
     sa.ForeignKeyConstraint(
         ["current_version_id"], ["versions.version_id"], name="fk_documents_current_version_id",
         deferrable=True, initially="DEFERRED", use_alter=True,
     ),
     sa.Index("ix_documents_page", "record_id", sa.desc("deposited_at"), sa.desc("document_id")),
     sa.Index("ix_documents_home_record_id", "home_record_id"),
+    sa.Index("ix_documents_term", "deposited_at", postgresql_where=sa.text("state <> 'removed'")),
 )  # fmt: skip
 
 versions = sa.Table(
@@ -77,6 +103,14 @@ versions = sa.Table(
     sa.Column("version_id", _Id, primary_key=True),
     sa.Column("document_id", _Id, sa.ForeignKey("documents.document_id"), nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
+    # the name its bytes have in the store and under their seal: its own id, or that of the version it restores
+    sa.Column("content_id", _Id, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, server_default="available"),
+    # why it was rejected, as a code
+    sa.Column("reason", sa.Text),
+    sa.Column("checked_at", _Moment),
+    # the number of the version that this one brings back
+    sa.Column("restores", sa.Integer),
     sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
     # the record whose key wraps this one: documents move between records, their keys stay as they are
     sa.Column("key_record_id", _Id, sa.ForeignKey("record_keys.record_id"), nullable=False),
@@ -87,10 +121,18 @@ versions = sa.Table(
     sa.Column("sha256", sa.LargeBinary, nullable=False),
     sa.Column("author_id", _Id),
     sa.Column("account_id", _Id, nullable=False),
+    # in which capacity its depositor acted; null for those older than this column, all of which were shown at once
+    sa.Column("capacity", sa.Text),
     sa.Column("created_at", _Moment, nullable=False),
     sa.UniqueConstraint("document_id", "number", name="uq_versions_number"),
     sa.CheckConstraint("size > 0", name="size"),
+    sa.CheckConstraint("state in ('checking', 'available', 'rejected')", name="state"),
+    sa.CheckConstraint("(state = 'rejected') = (reason is not null)", name="reason"),
     sa.CheckConstraint("octet_length(sha256) = 32", name="sha256"),
+    # the same bytes once more in a record
+    sa.Index("ix_versions_sha256", "sha256"),
+    # what a record's key still opens
+    sa.Index("ix_versions_key_record_id", "key_record_id"),
 )  # fmt: skip
 
 levels = sa.Table(
@@ -165,9 +207,22 @@ uploads = sa.Table(
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("act_date", sa.Date),
     sa.Column("language", sa.Text),
+    # the document that these bytes become the next version of; null for a new one
+    sa.Column("replaces", _Id, sa.ForeignKey("documents.document_id")),
+    # what the depositor says beside it that depends on the type, as JSON: the lines of a prescription
+    sa.Column("details", JSONB),
+    # the professional in whose name software deposits, where its token names none
+    sa.Column("author_id", _Id),
+    # how many plain bytes were announced of an upload that comes in parts; null for one that comes whole
+    sa.Column("size", sa.BigInteger),
     sa.Column("prepared_at", _Moment, nullable=False),
     sa.Column("expires_at", _Moment, nullable=False),
-    sa.Column("document_id", _Id, sa.ForeignKey("documents.document_id"), unique=True),
+    # not unique: each new version of a document has an upload of its own
+    sa.Column("document_id", _Id, sa.ForeignKey("documents.document_id")),
+    sa.Column("version_id", _Id),
+    # what the deposit's answer pointed out, so that a repeat says the same
+    sa.Column("duplicate_of", _Id),
+    sa.Index("ix_uploads_document_id", "document_id"),
     sa.Index("ix_uploads_expires_at", "expires_at"),
 )  # fmt: skip
 
@@ -181,8 +236,24 @@ attempts = sa.Table(
     sa.Column("started_at", _Moment, nullable=False),
     # set before the object is removed, so that a late commit cannot take bytes that are going away
     sa.Column("condemned_at", _Moment),
+    # the store's name for bytes that come in parts, until they are put together
+    sa.Column("multipart_id", sa.Text),
     sa.Index("ix_attempts_started_at", "started_at"),
     sa.Index("ix_attempts_upload_id", "upload_id"),
+)  # fmt: skip
+
+upload_parts = sa.Table(
+    "upload_parts", metadata,
+    # written before a part is sealed: the same part under the same key is never of other bytes
+    sa.Column("version_id", _Id, sa.ForeignKey("attempts.version_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.LargeBinary, nullable=False),
+    # the store's receipt; null until the part is there
+    sa.Column("etag", sa.Text),
+    sa.CheckConstraint("number > 0", name="number"),
+    sa.CheckConstraint("size > 0", name="size"),
+    sa.CheckConstraint("octet_length(sha256) = 32", name="sha256"),
 )  # fmt: skip
 
 opens = sa.Table(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from services.bus import emit, rpc
 from services.db import new_id, now, rfc3339
 from services.documents import answers, rules, rules_hidden, store, store_hidden
-from services.documents.asking import Asking
+from services.documents.asking import Asking, of_others
 from services.documents.contract import DocumentRestricted, RestrictionList, RestrictionOf
-from services.dossier.contract import RISK_WORDINGS
+from services.dossier.contract import RISK_WORDINGS, AccessScope, ProfessionalNotFound
 from services.refusals import InvalidInput, Refusal
 from services.tokens import Caller
 
@@ -24,18 +24,22 @@ class Restrictions(Asking):
         risk_accepted, risk_version: that "I understand and accept the risks" was accepted, in which wording; kept.
 
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign; NotAllowed to who is not of the holder
-        side; InvalidInput (professional_id, risk_accepted, risk_version) [RGD 6(3); domain, Confidentiality].
+        side; InvalidInput (professional_id, also of nobody in the directory, which is open to everybody; risk_accepted,
+        risk_version) [RGD 6(3); domain, Confidentiality].
         """
         whom = _professional(professional_id)
         answers.require_risk(risk_accepted, risk_version, RISK_WORDINGS)
         asked, record_id = self._find(document_id)
         scope = self._scope(caller, record_id)
+        known = self._known(caller, scope, record_id, whom)
         with self.db.transaction(caller) as session:
             row = answers.held(
                 session, caller, "document.restricted", scope, record_id, asked, rules_hidden.may_restrict
             )
             if isinstance(row, Refusal):
                 return row
+            if not known:
+                raise InvalidInput(errors=[{"pointer": "/professional_id", "message": "unknown"}])
             at = now()
             begun = store_hidden.restrict(
                 session, row.document_id, whom, restriction_id=new_id(), account_id=caller.account_id,
@@ -86,6 +90,13 @@ class Restrictions(Asking):
                     {"professional_id": each.professional_id, "since": rfc3339(each.since)} for each in found
                 ]
             }
+
+    def _known(self, caller: Caller, scope: AccessScope, record_id: str | None, professional_id: str) -> bool:
+        """Whether dossier knows a professional, as far as who asks may ask."""
+        if record_id is None or not scope.holder_side:
+            return True
+        told = of_others(self.dossier.whom_of_wish, caller, record_id=record_id, professional_id=professional_id)
+        return not isinstance(told, ProfessionalNotFound)
 
 
 def _professional(professional_id: object) -> str:

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from services.documents.contract import (
     CDA,
@@ -22,6 +22,7 @@ from services.documents.contract import (
     JPEG,
     LEVELS,
     MEDIA_TYPES,
+    MOST_BYTES,
     PAGE_LIMIT,
     PDF,
     PNG,
@@ -71,6 +72,8 @@ class ClauseOfScope(Protocol):
     def levels(self) -> Collection[str]: ...
     @property
     def unread(self) -> Collection[str]: ...
+    @property
+    def dispenses(self) -> bool: ...
     def reads(self, category: str, level: str, type: str | None = None, folder: str | None = None) -> bool: ...
     def deposits(self, category: str, type: str, folder: str) -> bool: ...
 
@@ -88,6 +91,8 @@ class Scope(Protocol):
     def reader_id(self) -> str | None: ...
     @property
     def author_id(self) -> str | None: ...
+    @property
+    def account_id(self) -> str | None: ...
     @property
     def autonomous_minor(self) -> bool: ...
     @property
@@ -132,12 +137,13 @@ AUTHOR = Grant("author", "author/own")
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a depositor says about a document, checked."""
+    """What a depositor says about a document, checked. details: of a prescription, as they are kept."""
 
     type: DocumentType
     title: str
     act_date: date | None
     language: str | None
+    details: Mapping[str, Any] | None = None
 
 
 # --- rights -----------------------------------------------------------------------------------------------------------
@@ -148,9 +154,9 @@ def may_read(scope: Scope, facts: Facts) -> Grant | None:
 
     An author reads their own document whatever its level, and a patient block never hides it from them [L14 18(2)].
     """
-    if not _hidden(scope, facts):
+    if not hidden(scope, facts):
         for clause in scope.clauses:
-            if _reads(clause, facts):
+            if reads(clause, facts):
                 return Grant(clause.ground, clause.rule)
     if scope.author_id is not None and scope.author_id == facts.author_id:
         return AUTHOR
@@ -176,10 +182,10 @@ def may_change_level(scope: Scope, facts: Facts) -> Grant | None:
         return None
     if scope.holder_side:
         return grant
-    if _hidden(scope, facts):
+    if hidden(scope, facts):
         return None
     for clause in scope.clauses:
-        if _reads(clause, facts) and clause.deposits(facts.category, facts.type, facts.folder):
+        if reads(clause, facts) and clause.deposits(facts.category, facts.type, facts.folder):
             return Grant(clause.ground, clause.rule)
     return None
 
@@ -200,11 +206,14 @@ def ground_of_list(scope: Scope) -> Grant:
     return AUTHOR
 
 
-def _reads(clause: ClauseOfScope, facts: Facts) -> bool:
+def reads(clause: ClauseOfScope, facts: Facts) -> bool:
+    """Whether this clause reaches the document; what hides it is another question."""
     return clause.reads(facts.category, facts.level, facts.type, facts.folder)
 
 
-def _hidden(scope: Scope, facts: Facts) -> bool:
+def hidden(scope: Scope, facts: Facts) -> bool:
+    """Whether something hides the document from who has this scope, if they are not its author."""
+    """Whether a block, a withholding or a restriction hides the document from this caller, their own excepted."""
     return (
         (facts.patient_blocked and not scope.may_see_blocked)
         or (facts.withheld and not scope.may_see_withheld)
@@ -232,7 +241,7 @@ def read_metadata(
     kind = types.get(type) if isinstance(type, str) else None
     if kind is None:
         errors.append({"pointer": "/type", "message": "unknown"})
-    clean = _clean_title(title)
+    clean = clean_line(title)
     if clean is None:
         errors.append({"pointer": "/title", "message": "invalid"})
     acted: date | None = None
@@ -250,11 +259,12 @@ def read_metadata(
     return Metadata(kind, clean, acted, language if isinstance(language, str) else None), []
 
 
-def _clean_title(title: object) -> str | None:
-    if not isinstance(title, str):
+def clean_line(line: object, most: int = TITLE_LENGTH) -> str | None:
+    """One line of somebody's words in its one spelling, or None when it is none, too long, or would read as another."""
+    if not isinstance(line, str):
         return None
-    clean = " ".join(unicodedata.normalize("NFC", title).split())
-    if not 1 <= len(clean) <= TITLE_LENGTH:
+    clean = " ".join(unicodedata.normalize("NFC", line).split())
+    if not 1 <= len(clean) <= most:
         return None
     # control characters and direction overrides make a title read as another; unpaired surrogates cannot be stored
     if any(unicodedata.category(character) in ("Cc", "Cs") or character in _OVERRIDES for character in clean):
@@ -273,11 +283,15 @@ def refused_content(
     """Why these bytes cannot become a document of this type, or None."""
     if size == 0:
         return UploadEmpty()
-    if size > max_size:
-        return UploadTooLarge(max_size=max_size)
     if media_type not in media_types_of(kind):
         return MediaTypeNotAllowed(allowed=list(media_types_of(kind)))
-    return None
+    most = most_bytes(media_type, max_size)
+    return UploadTooLarge(max_size=most, media_type=media_type) if size > most else None
+
+
+def most_bytes(media_type: str, max_size: int) -> int:
+    """How many bytes a file of this kind may have, where the platform takes `max_size` at most."""
+    return min(MOST_BYTES.get(media_type, max_size), max_size)
 
 
 def is_digest(text: object) -> bool:

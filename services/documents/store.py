@@ -10,8 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
+from services.documents.contract import PRESCRIPTIONS
 from services.documents.models import attempts, documents, levels, opens, record_keys, restrictions, uploads, versions
-from services.documents.rules import Metadata, Position, Scope
+from services.documents.models_care import descriptions, prescriptions
+from services.documents.models_reading import examinations
+from services.documents.rules import Position, Scope
 
 Row = Any  # a row of one of the queries below, read by column name
 
@@ -21,8 +24,25 @@ def visible(scope: Scope, record_id: str) -> sa.ColumnElement[bool]:
 
     Each clause of the scope is one term of its own: a union of categories times a union of levels would grant too
     much. A patient block takes a document from the holder side, a withholding from the representatives, a restriction
-    from the one it names; nothing takes an author's own document from them.
+    from the one it names; nothing takes an author's own document from them. What was not checked yet, or did not pass,
+    is seen by who deposited it alone; of what was removed nobody sees more than the tombstone.
     """
+    seen = (_granted(scope) & (documents.c.state == "available")) | _unfinished(scope)
+    return (documents.c.record_id == record_id) & seen
+
+
+def is_removed(session: Session, scope: Scope, record_id: str, document_id: str) -> bool:
+    """Whether this is the tombstone of a document that this scope would let through, and that was ever to be seen."""
+    shown = sa.exists().where(versions.c.document_id == documents.c.document_id, versions.c.state == "available")
+    query = sa.exists().where(
+        documents.c.document_id == document_id, documents.c.record_id == record_id, documents.c.state == "removed",
+        _granted(scope), shown,
+    )  # fmt: skip
+    return bool(session.scalar(sa.select(query)))
+
+
+def _granted(scope: Scope) -> sa.ColumnElement[bool]:
+    """What the clauses, the authorship and all that hides say of a document, whatever its state."""
     terms: list[sa.ColumnElement[bool]] = []
     for clause in scope.clauses:
         if clause.read and clause.levels and (clause.folders is None or clause.folders):
@@ -41,7 +61,30 @@ def visible(scope: Scope, record_id: str) -> sa.ColumnElement[bool]:
         granted &= ~_restricted(scope)
     if scope.author_id is not None:
         granted |= documents.c.author_id == scope.author_id
-    return (documents.c.record_id == record_id) & granted
+    return granted
+
+
+def _unfinished(scope: Scope) -> sa.ColumnElement[bool]:
+    """Deposits of who reads that others do not see yet, or never will."""
+    if scope.account_id is None or not (scope.clauses or scope.author_id):
+        return sa.false()
+    kind = "holder" if scope.holder_side else "professional"
+    own = (documents.c.account_id == scope.account_id) & (documents.c.author_kind == kind)
+    return own & _among(documents.c.state, ("checking", "rejected"))
+
+
+def finished(scope: Scope, each: Any = versions) -> sa.ColumnElement[bool]:
+    """The versions of a visible document that this reader may know of: their own also while checked, or rejected."""
+    passed: sa.ColumnElement[bool] = each.c.state == "available"
+    if scope.account_id is None:
+        return passed
+    capacity = each.c.capacity == "patient" if scope.holder_side else each.c.capacity != "patient"
+    return passed | ((each.c.account_id == scope.account_id) & capacity)
+
+
+def readable(scope: Scope, each: Any = versions) -> sa.ColumnElement[bool]:
+    """Those among them whose bytes this reader may be given: an infected file is in quarantine, and nobody's."""
+    return finished(scope, each) & each.c.reason.is_distinct_from("infected")
 
 
 def _restricted(scope: Scope) -> sa.ColumnElement[bool]:
@@ -53,7 +96,7 @@ def _restricted(scope: Scope) -> sa.ColumnElement[bool]:
     return sa.exists().where(against, runs)
 
 
-def _own_restricted(scope: Scope) -> sa.ColumnElement[bool]:
+def own_restricted(scope: Scope) -> sa.ColumnElement[bool]:
     """Whether a visible document is hidden from who reads all the same: only an author's own can be."""
     if scope.author_id is None:
         return sa.false()
@@ -70,9 +113,13 @@ _ITEM = (
     documents.c.document_id, documents.c.record_id, documents.c.type, documents.c.category, documents.c.folder,
     documents.c.title, documents.c.act_date, documents.c.language, documents.c.author_id, documents.c.author_kind,
     documents.c.level, documents.c.patient_blocked_at, documents.c.withheld_at, documents.c.deposited_at,
-    versions.c.version_id, versions.c.media_type, versions.c.size,
+    documents.c.state, documents.c.account_id, versions.c.reason,
+    versions.c.version_id, versions.c.media_type, versions.c.size, prescriptions.c.state.label("dispensation_state"),
 )  # fmt: skip
-_CURRENT = documents.join(versions, versions.c.version_id == documents.c.current_version_id)
+_PRESCRIBED = (prescriptions.c.document_id == documents.c.document_id) & (documents.c.category == PRESCRIPTIONS)
+CURRENT = documents.join(versions, versions.c.version_id == documents.c.current_version_id).outerjoin(
+    prescriptions, _PRESCRIBED
+)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -83,17 +130,27 @@ def record_of(session: Session, document_id: str) -> str | None:
     return session.scalar(sa.select(documents.c.record_id).where(documents.c.document_id == document_id))
 
 
+def shown(scope: Scope, record_id: str) -> sa.Select[Any]:
+    """The visible documents of a record as lists show them, in no order."""
+    return items().where(visible(scope, record_id))
+
+
+def items() -> sa.Select[Any]:
+    """Documents as lists show them, for who says which: any but those found through `visible` would be a leak."""
+    return sa.select(*_ITEM).select_from(CURRENT)
+
+
 def page(
-    session: Session, scope: Scope, record_id: str, after: Position | None, limit: int, *, shown_to: Scope | None = None
-) -> Sequence[Row]:
+    session: Session, scope: Scope, record_id: str, after: Position | None, limit: int, *,
+    shown_to: Scope | None = None, beside: Sequence[sa.ColumnElement[Any]] = (),
+) -> Sequence[Row]:  # fmt: skip
     """The newest visible documents of a record after a position, one more than `limit` when there are more.
 
     shown_to: the scope of who looks over the reader's shoulder, and must not see more than they do themselves.
+    beside: what else is asked of each.
     """
-    query = (
-        sa.select(*_ITEM).select_from(_CURRENT).where(visible(scope, record_id))
-        .order_by(documents.c.deposited_at.desc(), documents.c.document_id.desc()).limit(limit + 1)
-    )  # fmt: skip
+    query = shown(scope, record_id).order_by(documents.c.deposited_at.desc(), documents.c.document_id.desc())
+    query = query.limit(limit + 1).add_columns(*beside)
     if shown_to is not None:
         query = query.where(visible(shown_to, record_id))
     if after is not None:
@@ -112,14 +169,21 @@ def history(session: Session, scope: Scope, record_id: str, document_id: str) ->
     each = versions.alias("each")
     return session.execute(
         sa.select(
-            *_ITEM, _own_restricted(scope).label("restricted"),
+            *_ITEM, own_restricted(scope).label("restricted"),
             each.c.version_id.label("each_id"), each.c.number, each.c.media_type.label("each_media_type"),
             each.c.size.label("each_size"), each.c.sha256, each.c.author_id.label("each_author_id"), each.c.created_at,
+            versions.c.number.label("current_number"), wording(document_id).label("wording"),
         )
-        .select_from(_CURRENT.join(each, each.c.document_id == documents.c.document_id))
-        .where(documents.c.document_id == document_id, visible(scope, record_id))
+        .select_from(CURRENT.join(each, each.c.document_id == documents.c.document_id))
+        .where(documents.c.document_id == document_id, visible(scope, record_id), finished(scope, each))
         .order_by(each.c.number.desc())
     ).all()  # fmt: skip
+
+
+def wording(document_id: str) -> sa.ColumnElement[int]:
+    """The number of the wording in force."""
+    most = sa.select(sa.func.max(descriptions.c.number)).where(descriptions.c.document_id == document_id)
+    return sa.func.coalesce(most.scalar_subquery(), 1)
 
 
 def content(
@@ -136,12 +200,17 @@ def content(
         sa.select(
             documents.c.document_id, documents.c.type, documents.c.category, documents.c.folder, documents.c.level,
             documents.c.author_id, documents.c.patient_blocked_at, documents.c.withheld_at,
-            _own_restricted(scope).label("restricted"), versions.c.version_id, versions.c.store_version,
-            versions.c.media_type, versions.c.size, versions.c.sha256, versions.c.wrapped_key, versions.c.key_record_id,
-            versions.c.created_at, record_keys.c.wrapped_key.label("wrapped_record_key"), opens.c.read_at,
+            own_restricted(scope).label("restricted"), versions.c.version_id, versions.c.content_id,
+            versions.c.store_version, versions.c.media_type, versions.c.size, versions.c.sha256,
+            versions.c.wrapped_key, versions.c.key_record_id, versions.c.created_at, versions.c.number,
+            versions.c.author_id.label("version_author_id"), documents.c.title, documents.c.act_date,
+            record_keys.c.wrapped_key.label("wrapped_record_key"), opens.c.read_at,
         )
         .select_from(joined)
-        .where(documents.c.document_id == document_id, versions.c.version_id == wanted, visible(scope, record_id))
+        .where(
+            documents.c.document_id == document_id, versions.c.version_id == wanted, visible(scope, record_id),
+            readable(scope),
+        )
     ).first()  # fmt: skip
 
 
@@ -183,7 +252,7 @@ def _one(scope: Scope, record_id: str, document_id: str) -> sa.Select[Any]:
     return sa.select(
         documents.c.document_id, documents.c.record_id, documents.c.type, documents.c.category, documents.c.folder,
         documents.c.level, documents.c.author_id, documents.c.patient_blocked_at, documents.c.withheld_at,
-        _own_restricted(scope).label("restricted"),
+        own_restricted(scope).label("restricted"), documents.c.state,
     ).where(documents.c.document_id == document_id, visible(scope, record_id))  # fmt: skip
 
 
@@ -214,111 +283,38 @@ def add_level(
 
 
 def record_key(session: Session, record_id: str) -> bytes | None:
-    """A record's key, wrapped."""
+    """A record's key, wrapped; None where it has none yet, or none any more."""
     found: bytes | memoryview | None = session.scalar(
         sa.select(record_keys.c.wrapped_key).where(record_keys.c.record_id == record_id)
     )
     return None if found is None else bytes(found)
 
 
-def add_record_key(session: Session, record_id: str, wrapped_key: bytes, at: datetime) -> bytes:
-    """Gives a record its key, once: of two simultaneous first deposits both get the key of the one that came first."""
-    first = insert(record_keys).values(record_id=record_id, wrapped_key=wrapped_key, created_at=at)
-    session.execute(first.on_conflict_do_nothing(index_elements=["record_id"]))
-    kept = record_key(session, record_id)
-    assert kept is not None, "a record key vanished"
-    return kept
+def add_record_key(
+    session: Session, record_id: str, wrapped_key: bytes, master_key_id: str, at: datetime
+) -> bytes | None:
+    """Gives a record its key, once: of two simultaneous first deposits both get the key of the one that came first.
 
-
-def add_upload(
-    session: Session, *, upload_id: str, record_id: str, account_id: str, capacity: str, metadata: Metadata,
-    at: datetime, expires_at: datetime,
-) -> None:  # fmt: skip
-    """Keeps what was said about a document until its bytes are there."""
-    session.execute(
-        sa.insert(uploads).values(
-            upload_id=upload_id, record_id=record_id, home_record_id=record_id, account_id=account_id,
-            capacity=capacity,
-            type=metadata.type.slug, title=metadata.title, act_date=metadata.act_date, language=metadata.language,
-            prepared_at=at, expires_at=expires_at,
-        )
-    )  # fmt: skip
-
-
-def upload(session: Session, upload_id: str, account_id: str, capacity: str) -> Row | None:
-    """A person's own upload in this capacity, with its record's key and, when committed, the version made of it."""
-    first = versions.c.number == 1
-    return session.execute(
-        sa.select(uploads, record_keys.c.wrapped_key.label("wrapped_record_key"), versions.c.version_id,
-                  versions.c.sha256)
-        .select_from(
-            uploads.join(record_keys, record_keys.c.record_id == uploads.c.record_id)
-            .outerjoin(versions, (versions.c.document_id == uploads.c.document_id) & first)
-        )
-        .where(uploads.c.upload_id == upload_id, uploads.c.account_id == account_id, uploads.c.capacity == capacity)
-    ).first()  # fmt: skip
-
-
-def record_of_upload(session: Session, upload_id: str) -> str | None:
-    """The record that somebody's upload was meant for, for the trace of a stranger's try."""
-    return session.scalar(sa.select(uploads.c.record_id).where(uploads.c.upload_id == upload_id))
-
-
-def add_attempt(
-    session: Session, upload_id: str, version_id: str, wrapped_key: bytes, key_record_id: str, at: datetime
-) -> None:
-    """Remembers one try of an upload before its URL leaves: no object without a row."""
-    session.execute(
-        sa.insert(attempts).values(
-            version_id=version_id, upload_id=upload_id, wrapped_key=wrapped_key, key_record_id=key_record_id,
-            started_at=at,
-        )
-    )  # fmt: skip
-
-
-def lock_upload(session: Session, upload_id: str) -> None:
-    """Holds an upload until the commit: of two simultaneous commits one deposits, the other finds it done."""
-    session.execute(sa.select(uploads.c.upload_id).where(uploads.c.upload_id == upload_id).with_for_update())
-
-
-def take_attempt(session: Session, upload_id: str, version_id: str, not_before: datetime) -> Row | None:
-    """Takes a try out of the sweeper's reach and gives its wrapped key (`wrapped_key`, `key_record_id`).
-
-    None when it is unknown or too old.
+    A record that was deleted gets none any more.
     """
-    return session.execute(
-        sa.delete(attempts).where(
-            attempts.c.version_id == version_id, attempts.c.upload_id == upload_id,
-            attempts.c.condemned_at.is_(None), attempts.c.started_at > not_before,
-        ).returning(attempts.c.wrapped_key, attempts.c.key_record_id)
-    ).first()  # fmt: skip
-
-
-def add_document(session: Session, *, document: dict[str, Any], version: dict[str, Any], level_id: str) -> None:
-    """Writes a new document, its first version, its first level, and that its upload is done."""
-    session.execute(sa.insert(documents).values(**document))
-    session.execute(sa.insert(versions).values(number=1, **version))
-    add_level(
-        session, document["document_id"], document["level"], level_id=level_id, account_id=version["account_id"],
-        at=document["deposited_at"], risk_accepted=False,
-    )  # fmt: skip
-    session.execute(
-        sa.update(uploads).where(uploads.c.upload_id == document["upload_id"])
-        .values(document_id=document["document_id"])
-    )  # fmt: skip
+    first = insert(record_keys).values(
+        record_id=record_id, wrapped_key=wrapped_key, master_key_id=master_key_id, created_at=at
+    )
+    session.execute(first.on_conflict_do_nothing(index_elements=["record_id"]))
+    return record_key(session, record_id)
 
 
 # --- sweeping ---------------------------------------------------------------------------------------------------------
 
 
-def condemn_attempts(session: Session, before: datetime, at: datetime, limit: int) -> Sequence[str]:
+def condemn_attempts(session: Session, before: datetime, at: datetime, limit: int) -> Sequence[Row]:
     """Marks tries begun before a moment that no commit took; those of an interrupted sweep come again."""
     due = (
         sa.select(attempts.c.version_id).where(attempts.c.started_at <= before)
         .order_by(attempts.c.started_at).limit(limit).with_for_update(skip_locked=True)
     )  # fmt: skip
     marked = sa.update(attempts).where(attempts.c.version_id.in_(due)).values(condemned_at=at)
-    return session.scalars(marked.returning(attempts.c.version_id)).all()
+    return session.execute(marked.returning(attempts.c.version_id, attempts.c.multipart_id)).all()
 
 
 def forget_attempt(session: Session, version_id: str) -> None:
@@ -329,9 +325,13 @@ def forget_attempt(session: Session, version_id: str) -> None:
 
 
 def forget_uploads(session: Session, before: datetime) -> None:
-    """Drops the words of uploads that expired before a moment, done or not, once none of their tries is left."""
+    """Drops the words of uploads that expired before a moment, done or not, once none of their tries is left.
+
+    What was said of one that still waits for the close look is kept: its lines are written down then.
+    """
     tried = sa.exists().where(attempts.c.upload_id == uploads.c.upload_id)
-    session.execute(sa.delete(uploads).where(uploads.c.expires_at <= before, ~tried))
+    waits = sa.exists().where(examinations.c.version_id == uploads.c.version_id)
+    session.execute(sa.delete(uploads).where(uploads.c.expires_at <= before, ~tried, ~waits))
 
 
 def forget_opens(session: Session, before: datetime) -> None:

@@ -121,7 +121,7 @@ def release(session: Session, document_id: str, *, how: str, released_by: str | 
     """Shows a document to the holder side again."""
     of_this = patient_blocks.c.document_id == document_id
     _end(session, patient_blocks, of_this, at, released_how=how, released_by=released_by)
-    _mark(session, document_id, patient_blocked_at=None)
+    _mark(session, document_id, patient_blocked_at=None, released_at=at)
 
 
 def block_of(session: Session, document_id: str) -> Row | None:
@@ -139,7 +139,7 @@ _BLOCK = (
         documents.c.record_id, documents.c.author_id,
     )
     .select_from(patient_blocks.join(documents, documents.c.document_id == patient_blocks.c.document_id))
-    .where(patient_blocks.c.until.is_(None))
+    .where(patient_blocks.c.until.is_(None), documents.c.state == "available")
 )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ _LED_HERE = """
      where home_record_id = any (array (select record_id from led)) and record_id <> :now_in
 """
 # Uploads first: one that is being committed is waited for, and the document it became is then seen.
-_MOVE = tuple(sa.text(_LED_HERE.format(table=table)) for table in ("uploads", "documents"))
+_MOVE = tuple(sa.text(_LED_HERE.format(table=table)) for table in ("uploads", "documents", "binders", "deposit_wishes"))
 
 
 def move_alone(session: Session) -> None:

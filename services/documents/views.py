@@ -17,6 +17,7 @@ from services.documents.contract import DepositableTypes, DocumentPage, Explaine
 from services.documents.document_types import document_types
 from services.dossier.contract import AccessScope
 from services.refusals import InvalidInput, Refusal
+from services.settings import load
 from services.tokens import Caller
 
 
@@ -37,7 +38,7 @@ class Views(Asking):
             types = [kind for kind in document_types().values() if rules.may_deposit(scope, kind)]
             grant = rules.ground_of_list(scope)
             answers.allow(session, caller, "types.read", grant, record_id=asked, count=len(types))
-            return {"types": [answers.depositable(kind) for kind in types]}
+            return {"types": [answers.depositable(kind, load().upload_max_bytes) for kind in types]}
 
     @rpc
     def list_documents_as(
@@ -72,20 +73,24 @@ class Views(Asking):
             return answers.page(rows, limit)
 
     @rpc
-    def readers(self, caller: Caller, *, document_id: str) -> Readers | Refusal:
-        """Gives the holder side everybody who can see a document now, each with the ground and the rule that lets them.
+    def readers(self, caller: Caller, *, document_id: str, moment: str | None = None) -> Readers | Refusal:
+        """Gives the holder side everybody who can see a document, each with the ground and the rule that lets them.
 
-        Refuses: DocumentNotFound, the same for unknown, hidden and foreign; NotAllowed to a professional who sees it
-        [RGD 5, RGD 6(3); domain, Who may see what].
+        moment: RFC 3339, one that has passed, after the deposit: who could see it then, with the level it had and what
+        hid it; None for now.
+
+        Refuses: DocumentNotFound, the same for unknown, hidden and foreign, now; NotAllowed to a professional who sees
+        it; InvalidInput (moment) [RGD 5, RGD 6(3); domain, Who may see what].
         """
+        at = _read_moment(moment)
         asked, record_id = self._find(document_id)
         scope = self._scope(caller, record_id)
         may, action = rules_hidden.may_restrict, "rights.searched"
-        seen = self._seen(scope, record_id, asked)
+        seen = self._seen(scope, record_id, asked, at)
         told: Any = {"readers": []}
         if seen is not None and scope.holder_side:
             facts = seen.facts.to_wire()
-            told = of_others(self.dossier.readers_of_document, caller, record_id=record_id, facts=facts)
+            told = of_others(self.dossier.readers_of_document, caller, record_id=record_id, facts=facts, at=moment)
         with self.db.transaction(caller) as session:
             if isinstance(told, Refusal):
                 return answers.refuse_document(session, caller, action, record_id, asked)
@@ -99,21 +104,18 @@ class Views(Asking):
     ) -> Explained | Refusal:
         """Gives the decision about somebody and a document, now or at a past moment, with the rule that made it.
 
-        who: "me" or {"professional_id": ...}: the holder side may ask about anyone, a professional about themself.
-        action: read, deposit or change_level. moment: RFC 3339, after the deposit; the document's level and all that
-        hid it count as they were then.
+        who: "me", {"professional_id": ...} or {"patient_id": ...}, an assistant or a representative: the holder side
+        may ask about anyone, a professional about themself, who is told nothing of a restriction that ran. action:
+        read, deposit or change_level. moment: RFC 3339, after the deposit; the document's level and all that hid it
+        count as they were then.
 
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign, now; RecordNotFound to a professional who
         asks about another; InvalidInput (who, action, moment) [domain, Who may see what].
         """
-        at = rules_hidden.read_moment(moment)
-        if moment is not None and at is None:
-            raise InvalidInput(errors=[{"pointer": "/moment", "message": "moment"}])
+        at = _read_moment(moment)
         asked, record_id = self._find(document_id)
         scope = self._scope(caller, record_id)
         seen = self._seen(scope, record_id, asked, at)
-        if seen is not None and at is not None and at < seen.deposited_at:
-            raise InvalidInput(errors=[{"pointer": "/moment", "message": "out_of_range"}])
         told: Any = None
         if seen is not None:
             told = of_others(
@@ -130,5 +132,16 @@ class Views(Asking):
     def _seen(
         self, scope: AccessScope, record_id: str | None, document_id: str | None, at: datetime | None = None
     ) -> store_hidden.Seen | None:
+        """The facts of a document that the caller sees now. Refuses: InvalidInput (a moment before its deposit)."""
         with self.db.transaction() as session:
-            return store_hidden.facts_seen(session, scope, record_id or new_id(), document_id or new_id(), at)
+            seen = store_hidden.facts_seen(session, scope, record_id or new_id(), document_id or new_id(), at)
+        if seen is not None and at is not None and at < seen.deposited_at:
+            raise InvalidInput(errors=[{"pointer": "/moment", "message": "out_of_range"}])
+        return seen
+
+
+def _read_moment(moment: str | None) -> datetime | None:
+    at = rules_hidden.read_moment(moment)
+    if moment is not None and at is None:
+        raise InvalidInput(errors=[{"pointer": "/moment", "message": "moment"}])
+    return at

@@ -105,6 +105,10 @@ from services.dossier.contract_settings import SETTINGS as SETTINGS
 from services.dossier.contract_settings import Declaration as Declaration
 from services.dossier.contract_settings import SettingShown as SettingShown
 from services.dossier.contract_settings import SettingWord as SettingWord
+from services.dossier.contract_timeline import MANDATE_EVENT as MANDATE_EVENT
+from services.dossier.contract_timeline import STATE_EVENT as STATE_EVENT
+from services.dossier.contract_timeline import TimelineEvent as TimelineEvent
+from services.dossier.contract_timeline import TimelineFacts as TimelineFacts
 from services.refusals import Refusal
 
 NAME = "dossier"

@@ -12,7 +12,8 @@ class Clause:
     """What one ground gives: these categories, at these levels, to read and to deposit; folders None = any folder.
 
     unread, undeposited: types inside these categories that the agency has narrowed away. deposit_types: the only types
-    that may be deposited; None = every type of the categories under `deposit`.
+    that may be deposited; None = every type of the categories under `deposit`. dispenses: whether a prescription that
+    is read under this clause may be marked as dispensed.
     """
 
     ground: str
@@ -24,6 +25,7 @@ class Clause:
     unread: tuple[str, ...] = ()
     undeposited: tuple[str, ...] = ()
     deposit_types: tuple[str, ...] | None = None
+    dispenses: bool = False
 
     def reads(self, category: str, level: str, type: str | None = None, folder: str | None = None) -> bool:
         """Whether this clause lets a document of this kind be read; a folder or type not told is not asked about."""
@@ -52,6 +54,7 @@ class Clause:
             "unread": list(self.unread),
             "undeposited": list(self.undeposited),
             "deposit_types": None if self.deposit_types is None else list(self.deposit_types),
+            "dispenses": self.dispenses,
         }
 
     @classmethod
@@ -67,6 +70,7 @@ class Clause:
             unread=tuple(wire["unread"]),
             undeposited=tuple(wire["undeposited"]),
             deposit_types=None if types is None else tuple(types),
+            dispenses=wire["dispenses"],
         )
 
 
@@ -109,7 +113,8 @@ class AccessScope:
     lack of a ground.
 
     reader_id: the professional who reads, None on the holder side. default_levels: the holder's own for what is
-    deposited from now on, by folder, "" for every folder not named.
+    deposited from now on, by folder, "" for every folder not named. account_id: whose own unfinished deposits show; put
+    in by documents, which knows who asks, and never on the wire.
     """
 
     record_id: str
@@ -123,6 +128,7 @@ class AccessScope:
     reader_id: str | None = None
     autonomous_minor: bool = False
     default_levels: Mapping[str, str] = field(default_factory=dict)
+    account_id: str | None = None
 
     def level_at_deposit(self, folder: str) -> str:
         """The level of a document that is deposited into a folder now."""

@@ -69,9 +69,10 @@ def told_to_themself(
 ) -> Decision:
     """The decision as a professional is told it of themself: a closed record and a block are the lack of a ground.
 
-    past: of a moment that has passed ended grounds are told, so what ran then is told as ended.
+    past: of a moment that has passed ended grounds are told, so what ran then is told as ended; and a restriction that
+    was lifted since is told as little as one that runs, under which the document is absent.
     """
-    if decision.step not in ("state", "blocklist"):
+    if decision.step not in ("state", "blocklist") and not (past and decision.step == "restriction"):
         return decision
     shown = next(state for state, row in tables.states.items() if row.professionals == "everything")
     ended = tuple(replace(each, read_until=now, deposit_until=now) for each in facts.grants) if past else ()

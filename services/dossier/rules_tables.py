@@ -29,7 +29,8 @@ class Ground:
     """One row of grounds.csv: how much of the matrix a ground opens, and at which levels.
 
     `rule` names the clause while the ground lets read, `rule_afterwards` the one while it only lets deposit ("" =
-    it ends). A row with a condition holds while the record's setting has one of these values.
+    it ends). `dispenses`: whether prescriptions that it lets read may be dispensed, by who dispenses at all.
+    A row with a condition holds while the record's setting has one of these values.
     """
 
     ground: str
@@ -40,6 +41,7 @@ class Ground:
     folders: tuple[str, ...] | None
     levels: tuple[str, ...]
     condition: Condition | None = None
+    dispenses: bool = False
 
 
 @dataclass(frozen=True)
@@ -224,4 +226,10 @@ def clause_of(matrix: Matrix, narrowings: Narrowings, ground: Ground, column: st
         unread=tuple(sorted(type for type, cell in narrowed.items() if not cell)) if by_matrix else (),
         undeposited=tuple(sorted(narrowed)) if ground.deposits == "matrix" else (),
         deposit_types=types,
+        dispenses=reading and ground.dispenses and dispenses(matrix, narrowings, column),
     )  # fmt: skip
+
+
+def dispenses(matrix: Matrix, narrowings: Narrowings, column: str) -> bool:
+    """Whether this profession dispenses: its cell for dispensations is `rw`, and not narrowed [RGD Annex 1]."""
+    return matrix["dispensation", column] == "rw" and ("drug_dispensation", column) not in narrowings

@@ -21,8 +21,11 @@ from services.dossier.assistants import Assistants
 from services.dossier.autonomy import Autonomy
 from services.dossier.blocklist import Blocklist
 from services.dossier.circle import Circle
+from services.dossier.depositing import Depositing
+from services.dossier.dispensing import Dispensing
 from services.dossier.emergency import Emergency
 from services.dossier.finding import Finding
+from services.dossier.keeping import Keeping
 from services.dossier.life import Life
 from services.dossier.mandates import Mandates
 from services.dossier.merging import Merging
@@ -45,6 +48,7 @@ from services.dossier.rights import Rights
 from services.dossier.scheduling import Scheduling
 from services.dossier.setup import Setup
 from services.dossier.stays import Stays
+from services.dossier.timeline import Timeline
 
 SWEEP_EVERY = 3600  # seconds
 SCHEDULE_EVERY = 5  # seconds
@@ -69,6 +73,8 @@ class Dossier(
     PatientsLists,
     Professionals,
     Readers,
+    Depositing,
+    Dispensing,
     Rights,
     Finding,
     RecordFacts,
@@ -78,9 +84,11 @@ class Dossier(
     Autonomy,
     Setup,
     RecordSettings,
+    Keeping,
     Emergency,
     Responsibility,
     Reviews,
+    Timeline,
     Scheduling,
 ):
     """Records, grounds, mandates and the access scope."""

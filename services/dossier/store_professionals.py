@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from services.dossier.models import Professional
+from services.dossier.models import Id, Professional
 
 # --- what they are --------------------------------------------------------------------------------------------
 
@@ -41,6 +42,16 @@ def upsert_professional(session: Session, values: dict[str, Any], since: datetim
 def has_professional(session: Session, professional_id: str) -> bool:
     """Whether the directory announced this professional."""
     return profession_of(session, professional_id) is not None
+
+
+def at_workplace(session: Session, professional_id: str, establishment_id: str) -> Any | None:
+    """A professional's id, profession and licence, if they work there; else None."""
+    there = sa.cast([establishment_id], ARRAY(Id))
+    return session.execute(
+        sa.select(Professional.professional_id, Professional.profession, Professional.licence).where(
+            Professional.professional_id == professional_id, Professional.establishment_ids.op("@>")(there)
+        )
+    ).first()
 
 
 def profession_of(session: Session, professional_id: str) -> str | None:

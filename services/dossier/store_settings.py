@@ -93,3 +93,11 @@ def history(session: Session, record_id: str, name: str, limit: int, after: str 
     if after is not None:
         words = words.where(Setting.setting_id < after)
     return session.scalars(words.order_by(Setting.setting_id.desc()).limit(limit + 1)).all()
+
+
+def with_value(session: Session, record_ids: Sequence[str], name: str, value: str) -> list[str]:
+    """Those of these records where this value stands under this name."""
+    stands = sa.select(Setting.record_id).where(
+        Setting.record_id.in_(record_ids), Setting.name == name, Setting.value == value, Setting.until.is_(None)
+    )  # fmt: skip
+    return list(session.scalars(stands))

@@ -123,6 +123,7 @@ def _ground(row: dict[str, str]) -> Ground:
     _require(row["reads"] in {"all", "matrix", "own", "none"}, "grounds.csv: unknown word under reads")
     for level in LEVELS:
         _require(row[level] in {"yes", "no"}, "grounds.csv: a level is neither yes nor no")
+    _require(row["dispenses"] in {"yes", "no"}, "grounds.csv: dispenses is neither yes nor no")
     word = row["deposits"]
     return Ground(
         ground=row["ground"],
@@ -133,6 +134,7 @@ def _ground(row: dict[str, str]) -> Ground:
         folders=_words(row["folders"]) or None,
         levels=tuple(level for level in LEVELS if row[level] == "yes"),
         condition=Condition(row["setting"], _words(row["values"])) if row["setting"] else None,
+        dispenses=row["dispenses"] == "yes",
     )
 
 

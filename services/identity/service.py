@@ -147,14 +147,20 @@ class Identity(
 
     @rpc_system("notifications")
     def contacts_of(
-        self, context: Context, *, patient_id: str | None = None, professional_id: str | None = None
-    ) -> Any:
-        """Where a person can be told something, and in which language; nowhere when there is no account."""
+        self, context: Context, *, patient_id: str | None = None, professional_id: str | None = None,
+        account_id: str | None = None,
+    ) -> Any:  # fmt: skip
+        """Where a person can be told something, and in which language; nowhere when there is no account.
+
+        One of the three: whoever acted in an account is found by it, whatever they acted as.
+        """
         kind: SubjectKind = "patient" if patient_id is not None else "professional"
         subject_id = patient_id if patient_id is not None else professional_id
         with self.db.transaction(context) as session:
             known = rules.is_id(subject_id)
             account = store.account_of_subject(session, kind, cast(str, subject_id)) if known else None
+            if account_id is not None and rules.is_id(account_id):
+                account = store.account(session, account_id)
             if account is None:
                 return {"contacts": [], "language": None}
             found = store.proved_contacts(session, account.account_id)

@@ -35,7 +35,18 @@ SUBSCRIPTIONS: Final[dict[tuple[str, str], str]] = {
     ("documents", "document_blocked.v1"): "on_document_blocked",
     ("documents", "document_released.v1"): "on_document_released",
     ("documents", "document_restricted.v1"): "on_document_restricted",
+    ("documents", "document_versioned.v1"): "on_document_versioned",
+    ("documents", "document_corrected.v1"): "on_document_corrected",
     ("documents", "block_reminder_due.v1"): "on_block_reminder_due",
+    ("documents", "document_rejected.v1"): "on_document_rejected",
+    ("documents", "document_removed.v1"): "on_document_removed",
+    ("documents", "document_dispensed.v1"): "on_document_dispensed",
+    ("documents", "rectification_asked.v1"): "on_rectification_asked",
+    ("documents", "rectification_answered.v1"): "on_rectification_answered",
+    ("documents", "rectification_overdue.v1"): "on_rectification_overdue",
+    ("documents", "deposit_requested.v1"): "on_deposit_requested",
+    ("documents", "deposit_wish_changed.v1"): "on_deposit_wish_changed",
+    ("documents", "deposit_opposed.v1"): "on_deposit_opposed",
 }
 """(emitter, event type) -> handler. The handler's name is part of the contract: parked events are known by it."""
 

@@ -126,7 +126,7 @@ class Subscription(Model):
 
 
 class Document(Model):
-    """A projection of documents' events, the level by its own time: a later event says less than the first."""
+    """A projection of documents' events: the level by its own time, version and wording by their numbers."""
 
     __tablename__ = "documents"
 
@@ -138,6 +138,8 @@ class Document(Model):
     author_id: Mapped[str | None] = mapped_column(_ID)
     level: Mapped[str]
     level_at: Mapped[datetime]
+    number: Mapped[int] = mapped_column(server_default="1")
+    wording: Mapped[int] = mapped_column(server_default="1")
 
 
 class Restriction(Model):

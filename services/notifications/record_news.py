@@ -12,7 +12,18 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 from services.bus import Received, on
-from services.documents.contract import BlockReminderDue
+from services.documents.contract import (
+    BlockReminderDue,
+    DepositOpposed,
+    DepositRequested,
+    DepositWishChanged,
+    DocumentDispensed,
+    DocumentRejected,
+    DocumentRemoved,
+    RectificationAnswered,
+    RectificationAsked,
+    RectificationOverdue,
+)
 from services.dossier.contract import (
     AssistantAccepted,
     EmergencyAccessOpened,
@@ -142,6 +153,89 @@ class RecordNews(Telling):
             if due.referring_physician_id not in (None, due.professional_id):
                 told.append(news.professional("record_news.physician.block_escalated", due.referring_physician_id))
         self._tell_each(session, event, told, due.at)
+
+    @on("documents", DocumentRejected)
+    def on_document_rejected(self, session: Session, event: Received) -> None:
+        """Tells whoever deposited a file that it did not pass; neither why nor which file it was [decisions, Bytes]."""
+        rejected: DocumentRejected = event.data
+        reader = news.depositor("record_news.deposit_rejected", rejected.account_id)
+        self._tell_each(session, event, [reader], rejected.at)
+
+    @on("documents", DocumentDispensed)
+    def on_document_dispensed(self, session: Session, event: Received) -> None:
+        """Tells the holder side that something was dispensed, or taken back; nobody from whom it was hidden."""
+        done: DocumentDispensed = event.data
+        people = self.dossier.people_of(event.context, record_id=done.record_id)
+        side = news.readers("record_news.dispensed", people)
+        told = [reader for reader in side if news.may_hear_of(reader, done.hidden)]
+        self._tell_each(session, event, told, done.at)
+
+    # --- wishes about deposits: what met one is told by the document itself, to who may see it ------------------------
+
+    @on("documents", RectificationAsked)
+    def on_rectification_asked(self, session: Session, event: Received) -> None:
+        """Tells an author that a patient asks them to put a document right [L14 18, RGD 6(3)]."""
+        asked: RectificationAsked = event.data
+        told = news.professional("record_news.rectification_asked", asked.professional_id)
+        self._tell_each(session, event, [told], asked.at)
+
+    @on("documents", RectificationOverdue)
+    def on_rectification_overdue(self, session: Session, event: Received) -> None:
+        """Reminds the author, once, that the time to answer is over."""
+        overdue: RectificationOverdue = event.data
+        told = news.professional("record_news.rectification_overdue", overdue.professional_id)
+        self._tell_each(session, event, [told], overdue.at)
+
+    @on("documents", RectificationAnswered)
+    def on_rectification_answered(self, session: Session, event: Received) -> None:
+        """Tells the holder side that a request of theirs was answered; nothing of the document."""
+        answered: RectificationAnswered = event.data
+        self._tell_side(session, event, "record_news.rectification_answered", answered.record_id, answered.at)
+
+    @on("documents", DepositRequested)
+    def on_deposit_requested(self, session: Session, event: Received) -> None:
+        """Tells a professional that a patient asks them for a deposit [RGD 9(2)]."""
+        asked: DepositRequested = event.data
+        told = news.professional("record_news.deposit_requested", asked.professional_id)
+        self._tell_each(session, event, [told], asked.at)
+
+    @on("documents", DepositWishChanged)
+    def on_deposit_wish_changed(self, session: Session, event: Received) -> None:
+        """Tells the professional that nothing is asked any more, the holder side that what was asked for is overdue."""
+        changed: DepositWishChanged = event.data
+        if changed.outcome == "overdue":
+            self._tell_side(session, event, "record_news.deposit_overdue", changed.record_id, changed.at)
+        elif changed.outcome == "withdrawn" and changed.professional_id is not None:
+            told = news.professional("record_news.deposit_withdrawn", changed.professional_id)
+            self._tell_each(session, event, [told], changed.at)
+
+    @on("documents", DepositOpposed)
+    def on_deposit_opposed(self, session: Session, event: Received) -> None:
+        """Tells the holder side alone that deposits are opposed; whom it is against does not hear of it [RGD 6(3)]."""
+        opposed: DepositOpposed = event.data
+        self._tell_side(session, event, "record_news.deposit_opposed", opposed.record_id, opposed.at)
+
+    @on("documents", DocumentRemoved)
+    def on_document_removed(self, session: Session, event: Received) -> None:
+        """Tells the holder side that a document has ended, and its author where the agency removed it; never which.
+
+        What reaches its term in the same hour is told once. Of what was hidden from them nothing is told to them.
+        """
+        removed: DocumentRemoved = event.data
+        occasion = news.occasion_of_removal(removed.cause)
+        if occasion is None:
+            return
+        readers = []
+        if removed.hidden is None or removed.hidden == "withheld":
+            people = self.dossier.people_of(event.context, record_id=removed.record_id)
+            side = news.readers(occasion, people)
+            readers = [reader for reader in side if news.may_hear_of(reader, removed.hidden)]
+        if removed.cause == "request" and removed.author_id is not None:
+            readers.append(news.professional("record_news.author.document_removed", removed.author_id))
+        told = event
+        if removed.cause == "term":
+            told = replace(event, id=news.once_an_hour(occasion, removed.record_id, removed.at))
+        self._tell_each(session, told, readers, removed.at)
 
     def _tell_side(self, session: Session, event: Received, occasion: str, record_id: str, at: str) -> None:
         """Tells those of the holder side whom this concerns, whoever they are now."""

@@ -38,6 +38,12 @@ AUDIENCE: Final[dict[str, tuple[str, ...]]] = {
     "record_news.referring_effective": _SIDE,
     "record_news.referring_ending": _SIDE,
     "record_news.referring_ended": _SIDE,
+    "record_news.dispensed": _SIDE,
+    "record_news.deposit_overdue": _SIDE,
+    "record_news.rectification_answered": _SIDE,
+    "record_news.deposit_opposed": _SIDE,
+    "record_news.document_removed": _SIDE,
+    "record_news.documents_expired": _SIDE,
     "record_news.first_access": (REPRESENTATIVE,),  # the holder has a text of their own, which the law asks for
 }
 """Which of the holder side hear of what: an assistant of what breaks the glass alone. [domain: Emergency access]"""
@@ -46,10 +52,16 @@ FOR_PROFESSIONALS: Final[tuple[str, ...]] = (
     "record_news.physician.referring_proposed", "record_news.physician.referring_effective",
     "record_news.physician.referring_ending", "record_news.physician.referring_ended",
     "record_news.block_reminder", "record_news.block_escalated", "record_news.physician.block_escalated",
+    "record_news.author.document_removed",
+    "record_news.deposit_requested", "record_news.deposit_withdrawn",
+    "record_news.rectification_asked", "record_news.rectification_overdue",
 )  # fmt: skip
 """What a professional hears, at their own address: nothing of this ever reaches the holder side by this way."""
 
-OCCASIONS: Final[tuple[str, ...]] = (*AUDIENCE, *FOR_PROFESSIONALS)
+FOR_DEPOSITORS: Final[tuple[str, ...]] = ("record_news.deposit_rejected",)
+"""What whoever deposited something hears, in whatever capacity they did it."""
+
+OCCASIONS: Final[tuple[str, ...]] = (*AUDIENCE, *FOR_PROFESSIONALS, *FOR_DEPOSITORS)
 """Everything that is told of a record; each has its words in five languages."""
 
 TOLD_MANDATES: Final = frozenset({"admission", "hospital_emergency", "order"})
@@ -70,7 +82,7 @@ _DAMPED: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:dsp:record-news")
 
 @dataclass(frozen=True)
 class Reader:
-    """One person to tell: a patient in a role, or a professional, who has none."""
+    """One person to tell: a patient in a role; a professional, who has none; or who has an account, whoever it is."""
 
     kind: str
     person_id: str
@@ -101,6 +113,12 @@ def professional(occasion: str, professional_id: str) -> Reader:
     return Reader("professional", professional_id, occasion, None)
 
 
+def depositor(occasion: str, account_id: str) -> Reader:
+    """Who deposited something and hears what became of it."""
+    assert occasion in FOR_DEPOSITORS, occasion
+    return Reader("account", account_id, occasion, None)
+
+
 def occasion_of_state(state: str, cause: str) -> str | None:
     """Which news a record's new state is; None for what its holder did, hears of otherwise, or cannot hear any more."""
     if cause in ("merged", "unmerged", "death", "death_withdrawn"):
@@ -124,3 +142,16 @@ def once_an_hour(occasion: str, record_id: str, at: str) -> str:
     """
     hour = datetime.fromisoformat(at).astimezone(UTC).strftime("%Y-%m-%dT%H")
     return str(uuid.uuid5(_DAMPED, f"{occasion}/{record_id}/{hour}"))
+
+
+def occasion_of_removal(cause: str) -> str | None:
+    """Which news the end of a document is for the holder side; None where the record itself is gone, and told of."""
+    return {"request": "record_news.document_removed", "term": "record_news.documents_expired"}.get(cause)
+
+
+def may_hear_of(reader: Reader, hidden: str | None) -> bool:
+    """Whether somebody of the holder side hears of the end of a document that was hidden so while it was there.
+
+    [L14 16(5), L14 13]
+    """
+    return hidden is None or (hidden == "withheld" and reader.role == HOLDER)

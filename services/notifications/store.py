@@ -59,6 +59,26 @@ def keep_level(session: Session, document_id: str, level: str, at: datetime) -> 
     return known_document(session, document_id)
 
 
+def keep_version(session: Session, document_id: str, version_id: str, number: int) -> KnownDocument | None:
+    """Sets a document's current version unless a later one is known; None when the deposit has not arrived yet."""
+    session.execute(
+        sa.update(Document).where(Document.document_id == document_id, Document.number < number)
+        .values(version_id=version_id, number=number)
+    )  # fmt: skip
+    return known_document(session, document_id)
+
+
+def keep_wording(
+    session: Session, document_id: str, document_type: str, category: str, number: int
+) -> KnownDocument | None:
+    """Sets what a document is unless a later wording is known; None when the deposit has not arrived yet."""
+    session.execute(
+        sa.update(Document).where(Document.document_id == document_id, Document.wording < number)
+        .values(document_type=document_type, category=category, wording=number)
+    )  # fmt: skip
+    return known_document(session, document_id)
+
+
 def keep_restriction(session: Session, document_id: str, professional_id: str, restricted: bool, at: datetime) -> None:
     """Notes whether a document is hidden from a professional, unless something newer is known of it."""
     told = insert(Restriction).values(

@@ -19,9 +19,11 @@ from services.db import new_id, now, rfc3339
 from services.documents.contract import (
     ConfidentialityChanged,
     DocumentBlocked,
+    DocumentCorrected,
     DocumentDeposited,
     DocumentReleased,
     DocumentRestricted,
+    DocumentVersioned,
 )
 from services.notifications import rules, store
 from services.notifications.contract import (
@@ -217,6 +219,20 @@ class Subscriptions(Desk):
         document = self._known(session, told.document_id)
         foreign = rules.released_event(event.id, replace(document, record_id=told.record_id), told.at)
         self._tell_systems(session, event.context, foreign, document)
+
+    @on("documents", DocumentVersioned)
+    def on_document_versioned(self, session: Session, event: Received) -> None:
+        """Keeps which version is the current one, for all that is told of the document from now on."""
+        told: DocumentVersioned = event.data
+        if store.keep_version(session, told.document_id, told.version_id, told.number) is None:
+            raise DepositNotYetKnown()
+
+    @on("documents", DocumentCorrected)
+    def on_document_corrected(self, session: Session, event: Received) -> None:
+        """Keeps of which type and category a document is now: by that it is decided who hears of it."""
+        told: DocumentCorrected = event.data
+        if store.keep_wording(session, told.document_id, told.document_type, told.category, told.number) is None:
+            raise DepositNotYetKnown()
 
     @on("documents", DocumentRestricted)
     def on_document_restricted(self, session: Session, event: Received) -> None:

@@ -62,6 +62,9 @@ class Telling(Desk):
     def _contacts_of_reader(self, event: Received, reader: Reader) -> dict[str, Any]:
         # Each of them gets the full time: a long row must not run out of the first one's.
         context = fresh_context(event.context.request_id, event.context.traceparent)
+        if reader.kind == "account":
+            own: dict[str, Any] = self.identity.contacts_of(context, account_id=reader.person_id)
+            return own
         if reader.kind == "patient":
             return self._contacts_of(context, reader.person_id)
         known: dict[str, Any] = self.identity.contacts_of(context, patient_id=None, professional_id=reader.person_id)

@@ -5,7 +5,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -13,13 +13,17 @@ from random import Random
 import pytest
 import sqlalchemy as sa
 
-from deploy.bench import carers, typeahead
+from deploy.bench import carers, shelf_texts, shelves, typeahead
 from deploy.bench.__main__ import MEASURES, main
 from deploy.bench.crowd import Client, Unanswered, rate
 from deploy.bench.figures import AMOUNTS, BY_ID, CATALOGUE, FIELDS, Figure, Row, chosen, spread, write
 from deploy.bench.rounds import absolute, alternate, percentile
+from deploy.local import postgres
+from deploy.local.stack import Stack
+from services.db import new_id
 from services.directory.models import Professional
 from services.directory.rules_professionals import require_search
+from services.documents.rules_words import words
 from tests.builders import House, caller
 
 HIGHER = Figure("some_rate", "a rate", "higher", 0.5)
@@ -56,6 +60,9 @@ def test_the_targets_are_those_that_were_promised() -> None:
         "http_rpc": ("higher", 0.22),
         "deposit_50mb": ("higher", 0.65),
         "deposit_rss_mb": ("lower", 64),
+        "deposit_1mib": ("higher", 0.65),
+        "deposit_64kib": ("higher", 0.35),
+        "deposit_1gib_rss_mb": ("lower", 64),
         "record_page_p50": ("lower", 5),
         "record_page_p99": ("lower", 5),
         "login": ("higher", 0.85),
@@ -71,6 +78,12 @@ def test_the_targets_are_those_that_were_promised() -> None:
         "filtered_list": ("lower", 1.5),
         "many_grants": ("lower", 1.1),
         "explain": ("lower", 2),
+        "record_page_10m": ("lower", 1.3),
+        "record_page_10m_p99": ("lower", 1),
+        "tree_10m": ("lower", 1.3),
+        "tree_10m_p99": ("lower", 1),
+        "keyword_10m": ("lower", 1.3),
+        "keyword_10m_p99": ("lower", 1),
     }
     assert {figure.id: (figure.better, figure.target) for figure in CATALOGUE if figure.target is not None} == promised
 
@@ -117,7 +130,10 @@ def test_every_figure_has_an_id_of_its_own_and_exactly_one_measurement() -> None
 
 
 def test_only_names_figures_or_their_common_beginning() -> None:
-    assert chosen("rpc,deposit") == ("deposit_rss_mb", "rpc", "deposit_50mb", "deposit_50mb_sdk")
+    assert chosen("rpc,deposit") == (
+        "deposit_rss_mb", "rpc", "deposit_50mb", "deposit_1mib", "deposit_64kib", "deposit_1gib_rss_mb",
+        "deposit_50mb_sdk",
+    )  # fmt: skip
     assert chosen(" http_rpc ") == ("http_rpc",)
     assert set(chosen("memory")) == {figure for figure in BY_ID if figure.startswith("memory_")}
     assert chosen(None) == chosen("") == tuple(BY_ID)
@@ -231,3 +247,29 @@ def test_who_the_bench_finds_is_written_as_registering_would_have_written_them(
     asked = {"professional_id": person.professional_id, "changes": changes}
     assert house.ask("directory", "change_professional", caller("agent"), **asked)["version"] == 1, "nothing is another"
     house.close()
+
+
+# --- the shelves ------------------------------------------------------------------------------------------------------
+
+
+def test_the_shelves_hold_as_many_documents_as_they_should_of_the_national_mix(
+    infra: Stack, database: Callable[[str], str]
+) -> None:
+    with closing(postgres.connect(infra.layout, sa.make_url(database("documents")).database or "")) as connection:
+        cursor = connection.cursor()
+        cursor.execute("set session_replication_role = replica")
+        sample = shelves.shelve(cursor, 1_500, 300, 60, [new_id() for _ in range(5)], "key")
+        cursor.execute("select type, count(*) from documents join versions using (document_id) group by type")
+        counts = dict(cursor.fetchall())
+        cursor.execute("select count(*) from texts join documents using (document_id) where words @@ 'sang:*'")
+        assert cursor.fetchone()[0] > 10
+        cursor.execute("select distinct cast(record_id as text) from documents")
+        assert set(sample) <= {row[0] for row in cursor.fetchall()}
+    assert sum(counts.values()) == 1_500
+    assert abs(counts["laboratory_results"] / 1_500 - shelf_texts.mix()["laboratory_results"]) < 0.1
+
+
+def test_what_is_sought_on_the_shelves_stands_there() -> None:
+    written = {word for text in shelf_texts.texts("laboratory_results", 200, 1) for word in words(text.body)}
+    asked = [words(query) for query in islice(shelf_texts.queries(Random(1)), 200)]
+    assert all(asked) and sum(any(word in written for word in each) for each in asked) > 100

@@ -61,7 +61,8 @@ def test_no_process_is_given_the_secrets_of_another(layout: Layout) -> None:
         "broker_auth": {"database_notifications"},
     }
     own["identity"] |= {"identity_key", "luxtrust_client_secret"}
-    own["documents"] |= {"master_key", "s3_access_key", "s3_secret_key"}
+    own["documents"] |= {"s3_access_key", "s3_secret_key"}
+    own["examiner"] = {"database_documents", "s3_access_key", "s3_secret_key"}
     for process, allowed in own.items():
         told = json.dumps(processes.settings_of(layout, process))
         assert {name for name, secret in layout.secrets.items() if secret in told} == allowed, process

@@ -184,3 +184,22 @@ def test_without_a_token_nobody_is_a_caller(app: Flask) -> None:
     with app.test_request_context(), pytest.raises(Unauthenticated):
         caller.begin()
         caller.authenticate()
+
+
+def test_a_question_asked_while_the_answer_is_on_its_way_has_its_asker_and_a_deadline_of_its_own(
+    app: Flask, signer: Signer
+) -> None:  # fmt: skip
+    def question(about: str) -> tuple[str, str, str, float]:
+        who = caller.who()
+        return about, g.caller.account_id, who.context.token or "", who.context.deadline
+
+    with app.test_request_context(headers=signer.header()):
+        caller.begin()
+        caller.authenticate()
+        token, first = g.context.token, g.context.deadline
+        asked = caller.later(question)
+    with pytest.raises(RuntimeError, match="context"):
+        question("x")  # the request is over
+    time.sleep(0.01)
+    about, account_id, spoken, deadline = asked("x")
+    assert (about, account_id, spoken) == ("x", ACCOUNT, token) and deadline > first

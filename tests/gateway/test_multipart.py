@@ -149,3 +149,57 @@ def test_a_content_type_without_a_usable_boundary_is_refused(content_type: str, 
 
 def test_a_boundary_may_be_quoted() -> None:
     assert multipart.boundary_of('multipart/form-data; boundary="a b:c"') == b"a b:c"
+
+
+# --- several files ----------------------------------------------------------------------------------------------------
+
+
+def files_of(
+    contents: list[bytes], *, expected: int | None = None, most: int = 10**9, block: int = 4096, end: bytes = END
+) -> list[bytes]:
+    parts = [part("file", content, filename="a", kind="application/pdf") for content in contents]
+    body = b"\r\n".join([part("metadata", METADATA), *parts]) + end
+    made = deposit(body, most=most, length=len(body), block=block)
+    made.metadata()
+    sizes: list[int | None] = [None] * (len(contents) if expected is None else expected)
+    return [b"".join(file.chunks) for file in made.files(sizes)]
+
+
+@given(several=st.lists(contents, min_size=1, max_size=4), most=pieces, block=pieces)
+@settings(max_examples=200, deadline=None)
+def test_several_files_come_out_one_after_the_other(several: list[bytes], most: int, block: int) -> None:
+    assert files_of(several, most=most, block=block) == several
+
+
+@pytest.mark.parametrize(("sent", "expected"), [(1, 2), (2, 1), (3, 2), (2, 3)])
+def test_another_number_of_files_than_described_is_refused(sent: int, expected: int) -> None:
+    with pytest.raises(Refusal) as refused:
+        files_of([b"x"] * sent, expected=expected)
+    assert refused.value.code == "malformed_multipart"
+
+
+def test_a_part_of_another_name_between_the_files_is_refused() -> None:
+    between = part("other", b"x")
+    body = b"\r\n".join([part("metadata", METADATA), part("file", b"a", filename="a"), between]) + END
+    made = deposit(body)
+    made.metadata()
+    with pytest.raises(Refusal) as refused:
+        for file in made.files([None, None]):
+            b"".join(file.chunks)
+    assert refused.value.code == "malformed_multipart"
+
+
+def test_the_size_of_a_file_is_what_its_sender_told_and_of_the_last_what_is_left() -> None:
+    body = (
+        b"\r\n".join(
+            [part("metadata", METADATA), part("file", b"abc", filename="a"), part("file", b"defgh", filename="b")]
+        )
+        + END
+    )
+    made = deposit(body, length=len(body))
+    made.metadata()
+    sizes = []
+    for file in made.files([3, None]):
+        sizes.append(file.size)
+        assert len(b"".join(file.chunks)) == file.size
+    assert sizes == [3, 5]

@@ -45,7 +45,10 @@ class Store:
         version_id, key = new_id(), sealing.new_key()
         sealed = sealing.hand_over(clients().keys.public, key, version_id.encode())
         url = self.blobs.put_url(version_id, 60)
-        return {"version_id": version_id, "put_url": url, "sealed_key": sealed, "key": key, "max_size": MOST}
+        return {
+            "version_id": version_id, "content_id": version_id, "put_url": url, "sealed_key": sealed, "key": key,
+            "max_size": MOST,
+        }  # fmt: skip
 
     def content(self, started: dict[str, Any]) -> dict[str, Any]:
         return started | {"get_url": self.blobs.get_url(started["version_id"], None, 60)}
@@ -160,7 +163,10 @@ def test_a_store_out_of_reach_is_unavailable() -> None:
     version_id = new_id()
     sealed = sealing.hand_over(clients().keys.public, sealing.new_key(), version_id.encode())
     url = "http://127.0.0.1:9/x"
-    nowhere = {"version_id": version_id, "put_url": url, "get_url": url, "sealed_key": sealed, "max_size": MOST}
+    nowhere = {
+        "version_id": version_id, "content_id": version_id, "put_url": url, "get_url": url, "sealed_key": sealed,
+        "max_size": MOST,
+    }  # fmt: skip
     for size in (60_000, 9 * MIB):
         data = pdf(size=size)
         with pytest.raises(Unavailable):

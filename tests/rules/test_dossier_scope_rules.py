@@ -65,6 +65,7 @@ def test_a_scope_on_the_wire_is_plain_json() -> None:
     }  # fmt: skip
     assert set(wire["clauses"][0]) == {
         "ground", "rule", "read", "deposit", "folders", "levels", "unread", "undeposited", "deposit_types",
+        "dispenses",
     }  # fmt: skip
 
 

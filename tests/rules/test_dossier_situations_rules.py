@@ -189,7 +189,7 @@ def test_the_holder_of_a_closed_record_is_told_so_and_everybody_else_that_there_
 # What an assistant may not do in the holder's name; everything else of the table all three may.
 NOT_FOR_ASSISTANTS = {
     "presence_code", "referring_physician", "assistants", "representatives", "life_cycle", "emergency",
-    "responsibility", "longer_keeping", "organ_donation", "end_of_life",
+    "responsibility", "longer_keeping", "organ_donation", "end_of_life", "export",
 }  # fmt: skip
 # What nobody does in the holder's name: to let somebody act beside them.
 FOR_THE_HOLDER_ALONE = {"sitting"}

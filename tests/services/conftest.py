@@ -36,9 +36,10 @@ def care_house(database: Callable[[str], str]) -> Iterator[House]:
 
 @pytest.fixture
 def ward(care_house: House, bucket: Settings) -> Ward:
-    """A fresh record in the house; the outbox starts empty."""
+    """A fresh record in the house; the outbox starts empty, and nothing waits for a close look."""
     made = Ward(care_house, bucket)
     made.sql("delete from outbox")
+    made.sql("delete from examinations")
     return made
 
 

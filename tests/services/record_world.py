@@ -92,7 +92,8 @@ class World:
         session.execute(sa.insert(shelves.record_keys), keys)
         session.execute(sa.insert(shelves.documents), self.documents)
         session.execute(sa.insert(shelves.versions), [
-            {"version_id": row["current_version_id"], "document_id": row["document_id"], "number": 1,
+            {"version_id": row["current_version_id"], "content_id": row["current_version_id"],
+             "document_id": row["document_id"], "number": 1,
              "wrapped_key": b"k", "key_record_id": row["record_id"], "media_type": PDF, "size": 1,
              "sha256": bytes(32), "account_id": new_id(), "created_at": row["deposited_at"]}
             for row in self.documents

@@ -61,7 +61,7 @@ def test_a_deposited_file_comes_back_byte_for_byte(ward: Ward, size: int) -> Non
 
 
 def test_what_lies_in_the_store_is_not_the_file(ward: Ward) -> None:
-    doctor, data = ward.present(), b"%PDF-1.4 a secret sentence"
+    doctor, data = ward.present(), pdf("a secret sentence")
     opened = ward.open(doctor, ward.deposit(doctor, data))
     stored = HTTP.request("GET", opened["get_url"]).data
     assert len(stored) == sealing.sealed_size(len(data)) and b"secret" not in stored
@@ -187,6 +187,7 @@ def test_a_repeated_commit_gets_the_first_answer_and_leaves_nothing_more(ward: W
     started = ward.prepare(doctor)
     ward.put(started, data)
     first = ward.commit(doctor, started, data)
+    ward.examine()
     ward.end_mandates()  # the deposit was made: a repeat only asks what became of it
     assert ward.commit(doctor, started, data) == first
     assert len(ward.events(contract.DocumentDeposited)) == len(ward.traces("document.created")) == 1
@@ -218,6 +219,7 @@ def test_of_simultaneous_commits_one_deposits_and_all_get_its_answer(ward: Ward)
     answers = at_once(6, lambda _: ward.commit(doctor, started, data))
     assert answers == [answers[0]] * 6 and answers[0]["document_id"]
     assert ward.listed(doctor) == [answers[0]["document_id"]]
+    ward.examine()
     assert len(ward.events(contract.DocumentDeposited)) == len(ward.traces("document.created")) == 1
 
 
@@ -237,6 +239,7 @@ def test_one_idempotency_key_is_one_upload(ward: Ward) -> None:
     for started in (first, second):
         ward.put(started, data)
     assert ward.commit(doctor, first, data) == ward.commit(doctor, second, data)
+    ward.examine()
     assert len(ward.events(contract.DocumentDeposited)) == 1
 
 

@@ -158,6 +158,7 @@ def test_an_upload_begun_before_the_merge_ends_in_the_surviving_record_and_goes_
     again = ward.ask("start_upload", twins.twin, upload_id=waiting["upload_id"], gateway_key=ward.gateway.public)
     ward.put(again, data)
     late = ward.commit(twins.twin, {**waiting, **again}, data)
+    ward.examine()
     ids = {made["document_id"], late["document_id"]}
     assert twins.listed(ward.holder, ward.record_id) == ids
     assert all(ward.read(ward.holder, document_id) == data for document_id in ids)
@@ -195,6 +196,7 @@ def test_deposits_and_a_merge_at_once_lose_no_document(ward: Ward, twins: Twins)
     twins.ward.house.deliver()
     for started in begun:
         made = ward.commit(twins.twin, started, data)
+        ward.examine()
         assert ward.read(ward.holder, made["document_id"]) == data
     assert len(twins.listed(ward.holder, ward.record_id)) == 5
 

@@ -70,8 +70,8 @@ class FullWard:
                 current_version_id=version_id, deposited_at=at, upload_id=new_id(),
             ))  # fmt: skip
             session.execute(sa.insert(models.versions).values(
-                version_id=version_id, number=1, wrapped_key=b"k", key_record_id=self.ward.record_id, media_type=PDF,
-                size=1, sha256=bytes(32), created_at=at, **mine,
+                version_id=version_id, content_id=version_id, number=1, wrapped_key=b"k",
+                key_record_id=self.ward.record_id, media_type=PDF, size=1, sha256=bytes(32), created_at=at, **mine,
             ))  # fmt: skip
             if blocked:
                 session.execute(sa.insert(models.patient_blocks).values(

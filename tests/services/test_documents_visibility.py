@@ -93,13 +93,14 @@ def hiding(row: dict[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
 def shelf(database: Callable[[str], str]) -> Iterator[tuple[Sessions, list[dict[str, Any]]]]:
     """A database with every document there can be."""
     sessions, rows = Sessions(database("documents")), list(every_document())
-    columns = [column.name for column in documents.c if column.name not in ("act_date", "language")]
+    columns = [column.name for column in documents.c if column.name in rows[0]]
     with sessions.transaction() as session:
         for record_id in (RECORD, NEIGHBOUR):
             session.execute(sa.insert(record_keys).values(record_id=record_id, wrapped_key=b"k", created_at=BEGINNING))
         session.execute(sa.insert(documents), [{name: row[name] for name in columns} for row in rows])
         session.execute(sa.insert(versions), [
-            {"version_id": row["current_version_id"], "document_id": row["document_id"], "number": 1,
+            {"version_id": row["current_version_id"], "content_id": row["current_version_id"],
+             "document_id": row["document_id"], "number": 1,
              "wrapped_key": b"k", "key_record_id": row["record_id"], "media_type": PDF, "size": 1, "sha256": bytes(32),
              "account_id": new_id(), "created_at": row["deposited_at"]}
             for row in rows

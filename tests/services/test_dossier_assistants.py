@@ -268,7 +268,7 @@ def test_every_answer_leaves_one_trace_with_its_ground(home: Home) -> None:
 ROWS = sorted({action for action, _ in tables_at(now()).holder_actions})
 FORBIDDEN = {
     "presence_code", "referring_physician", "assistants", "representatives", "sitting", "life_cycle", "emergency",
-    "responsibility", "longer_keeping", "organ_donation", "end_of_life",
+    "responsibility", "longer_keeping", "organ_donation", "end_of_life", "export",
 }  # fmt: skip
 """What an assistant may not do [domain, Words]; whatever else the holder side does, they may."""
 

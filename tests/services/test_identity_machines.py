@@ -128,9 +128,11 @@ def test_software_acts_on_behalf_of_a_professional_for_five_minutes(practice: Pr
     assert trace["professional_id"] == practice.doctor.professional_id and trace["outcome"] == "allowed"
 
 
-def test_software_by_itself_is_given_what_concerns_no_record(practice: Practice) -> None:
+def test_software_by_itself_is_given_what_concerns_no_record_and_deposits_whose_author_it_names(
+    practice: Practice,
+) -> None:
     given = practice.ask()
-    assert given["scope"] == "system/Practitioner.rs"
+    assert given["scope"] == "system/Practitioner.rs system/DocumentReference.c"
     me = practice.front.caller_of(given["access_token"])
     assert (me.capacity, me.professional_id, me.profession, me.purpose) == ("machine", None, None, None)
     refused_with("invalid_scope", lambda: practice.ask(scope="system/Patient.rs"))

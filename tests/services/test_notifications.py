@@ -38,9 +38,11 @@ from services.directory.contract import ProfessionalUpdated
 from services.documents.contract import (
     ConfidentialityChanged,
     DocumentBlocked,
+    DocumentCorrected,
     DocumentDeposited,
     DocumentReleased,
     DocumentRestricted,
+    DocumentVersioned,
 )
 from services.dossier.contract import DECLARATION_WORDINGS, RecordFirstAccessedBy, RecordOpened
 from services.identity.contract import (
@@ -830,6 +832,44 @@ def test_a_level_that_overtakes_its_deposit_is_tried_again(office: Office) -> No
     office.happen("documents", deposit)
     office.happen("documents", levelled(deposit, "private"))
     assert office.rows(Document)[0].level == "private"
+
+
+def corrected(of: DocumentDeposited, category: str, number: int) -> DocumentCorrected:
+    kind = "laboratory_results" if category == "laboratory" else "medical_report"
+    return DocumentCorrected(of.record_id, of.document_id, number, kind, category, "x", rfc3339(now()))
+
+
+def test_who_hears_of_a_document_follows_its_correction_and_an_older_one_that_comes_late_does_not(
+    office: Office,
+) -> None:
+    record_id, near = office.record_with_reader()
+    given, deposit = office.subscribe(near, DOCUMENT_CONFIDENTIALITY_CHANGED), a_deposit(record_id)
+    with pytest.raises(DepositNotYetKnown):
+        office.happen("documents", corrected(deposit, "laboratory", 2))
+    office.happen("documents", deposit)
+    office.happen("documents", corrected(deposit, "access_traces", 3))
+    office.happen("documents", corrected(deposit, "laboratory", 2))
+    office.happen("documents", levelled(deposit, "confidential"))
+    assert office.depth(given["queue"]) == 0
+    office.happen("documents", corrected(deposit, "laboratory", 4))
+    office.happen("documents", levelled(deposit, "standard"))
+    [(body, _)] = drain(given)
+    assert json.loads(body)["data"]["type"] == "laboratory_results"
+
+
+def versioned(of: DocumentDeposited, number: int) -> DocumentVersioned:
+    return DocumentVersioned(of.record_id, of.document_id, new_id(), number, of.document_type, of.category, of.level,
+                             None, of.media_type, of.size, None, rfc3339(now()))  # fmt: skip
+
+
+def test_what_is_told_of_a_document_names_its_latest_version(office: Office) -> None:
+    record_id, _ = office.active_record()
+    deposit = a_deposit(record_id)
+    office.happen("documents", deposit)
+    late, last = versioned(deposit, 2), versioned(deposit, 3)
+    office.happen("documents", last)
+    office.happen("documents", late)
+    assert [row.version_id for row in office.rows(Document)] == [last.version_id]
 
 
 def restricted(of: DocumentDeposited, who: Caller, hidden: bool = True, late: float = 0) -> DocumentRestricted:

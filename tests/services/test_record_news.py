@@ -16,10 +16,19 @@ from deploy.local.stack import Stack
 from services.db import new_id, now, rfc3339
 from services.documents.contract import (
     BlockReminderDue,
+    DepositOpposed,
+    DepositRequested,
+    DepositWishChanged,
     DocumentBlocked,
     DocumentDeposited,
+    DocumentDispensed,
+    DocumentRejected,
     DocumentReleased,
+    DocumentRemoved,
     DocumentRestricted,
+    RectificationAnswered,
+    RectificationAsked,
+    RectificationOverdue,
 )
 from services.dossier import contract as dossier
 from services.dossier.models_entourage import Assistant, Representative
@@ -238,6 +247,40 @@ def proposed(by: str) -> Told:
     )
 
 
+def rejected(depositor: str) -> Told:
+    return lambda ring: DocumentRejected(
+        ring.record_id, new_id(), new_id(), who(ring, depositor).account_id, "patient", "infected", AT
+    )
+
+
+def dispensed(hidden: str | None) -> Told:
+    return lambda ring: DocumentDispensed(ring.record_id, new_id(), new_id(), "partial", False, AT, hidden)
+
+
+def removed(cause: str, author: str | None = None, hidden: str | None = None) -> Told:
+    return lambda ring: DocumentRemoved(
+        ring.record_id, new_id(), cause, AT, author and who(ring, author).professional_id, hidden
+    )
+
+
+def asked_for(outcome: str | None = None) -> Told:
+    """A deposit that a holder asked of the professional: begun, or how it ended."""
+
+    def made(ring: Ring) -> Any:
+        whom = str(ring.professional.professional_id)
+        if outcome is None:
+            return DepositRequested(ring.record_id, new_id(), whom, "imaging", AT, AT)
+        return DepositWishChanged(ring.record_id, new_id(), whom, outcome, AT)
+
+    return made
+
+
+def opposed(mandate_id: str | None = None) -> Told:
+    return lambda ring: DepositOpposed(
+        ring.record_id, new_id(), mandate_id, str(ring.professional.professional_id), AT
+    )  # fmt: skip
+
+
 def reminder(escalated: bool, physician: bool = True) -> Told:
     return lambda ring: BlockReminderDue(
         ring.record_id, new_id(), str(ring.professional.professional_id), escalated,
@@ -287,13 +330,43 @@ TOLD: list[tuple[str, Told, dict[str, str]]] = [
     ("block escalated", reminder(True),
      {"professional": "block_escalated", "physician": "physician.block_escalated"}),
     ("block escalated to nobody else", reminder(True, physician=False), {"professional": "block_escalated"}),
+    ("deposit rejected", rejected("professional"), {"professional": "deposit_rejected"}),
+    ("deposit asked for", asked_for(), {"professional": "deposit_requested"}),
+    ("deposit asked for no more", asked_for("withdrawn"), {"professional": "deposit_withdrawn"}),
+    ("deposit overdue", asked_for("overdue"), dict.fromkeys(SIDE, "deposit_overdue")),
+    ("deposits opposed, told to the holder side alone", opposed(), dict.fromkeys(SIDE, "deposit_opposed")),
+    ("rectification asked", lambda ring: RectificationAsked(
+        ring.record_id, new_id(), new_id(), str(ring.professional.professional_id), AT, AT),
+     {"professional": "rectification_asked"}),
+    ("rectification overdue", lambda ring: RectificationOverdue(
+        ring.record_id, new_id(), new_id(), str(ring.professional.professional_id), AT),
+     {"professional": "rectification_overdue"}),
+    ("rectification answered", lambda ring: RectificationAnswered(
+        ring.record_id, new_id(), new_id(), str(ring.professional.professional_id), "done", AT),
+     dict.fromkeys(SIDE, "rectification_answered")),
+    ("deposit of the holder rejected", rejected("holder"), {"holder": "deposit_rejected"}),
+    ("deposit of an assistant rejected", rejected("assistant"), {"assistant": "deposit_rejected"}),
+    ("dispensed", dispensed(None), dict.fromkeys(SIDE, "dispensed")),
+    ("dispensed, hidden from representatives", dispensed("withheld"), {"holder": "dispensed"}),
+    ("document removed", removed("request", "professional"),
+     {**dict.fromkeys(SIDE, "document_removed"), "professional": "author.document_removed"}),
+    ("document removed, of the holder's own", removed("request"), dict.fromkeys(SIDE, "document_removed")),
+    ("document removed, hidden from the patient", removed("request", "professional", "blocked"),
+     {"professional": "author.document_removed"}),
+    ("document removed, hidden from representatives", removed("request", None, "withheld"),
+     {"holder": "document_removed"}),
+    ("document at its term", removed("term", "professional"), dict.fromkeys(SIDE, "documents_expired")),
     ("first access", lambda ring: dossier.RecordFirstAccessedBy(
         ring.record_id, str(ring.holder.patient_id), new_id(), "circle", AT),
      {"holder": "record_first_accessed_by", "representative": "first_access"}),
 ]  # fmt: skip
 
 SILENT: list[tuple[str, Told]] = [
+    ("deposit asked for and met, told by the document itself to who may see it", asked_for("met")),
     ("presence mandate", mandate("presence")),
+    ("dispensed, hidden from the patient", dispensed("blocked")),
+    ("document of a deleted record, told by the record's own event", removed("record_deleted", "professional")),
+    ("document removed while it was checked", removed("request", None, "unfinished")),
     ("emergency mandate, told by its own event", mandate("emergency")),
     ("responsibility mandate, told by its own event", mandate("responsibility")),
     ("transcribed from the health fund", proposed("health_fund")),
@@ -340,7 +413,8 @@ def _key(occasion: str) -> str:
 def test_what_is_told_otherwise_or_was_the_holders_own_doing_sends_nothing(
     post: Newsroom, ring: Ring, data: Told
 ) -> None:
-    event_id = post.happen(data(ring), source="dossier")
+    happened = data(ring)
+    event_id = post.happen(happened, source=source_of(happened))
     assert post.occasions(event_id) == {}
     assert [person for person in ring.everybody if post.received(person)] == []
 

@@ -20,8 +20,11 @@ from services.bus import Received
 from services.db import new_id
 from services.directory.contract import ProfessionalUpdated
 from services.documents import contract
+from services.documents.examiner import Examiner
 from services.documents.ports.blobs import Blobs
 from services.documents.ports.keys import Keys
+from services.documents.ports.sandbox import Sandbox
+from services.documents.ports.virus_scan import VirusScan
 from services.dossier.contract import DECLARATION_WORDINGS, RISK_WORDINGS
 from services.identity.contract import AccountActivated
 from services.refusals import Refusal
@@ -30,6 +33,8 @@ from services.tokens import Caller
 from tests.builders import House, caller, context, pdf
 
 HTTP = urllib3.PoolManager()
+SANDBOX = Sandbox()
+EXAMINING = threading.Lock()
 RISK = next(iter(RISK_WORDINGS))
 
 
@@ -143,15 +148,29 @@ class Ward:
         data = pdf() if data is None else data
         started = self.prepare(who, **changes)
         self.put(started, data)
-        return str(self.commit(who, started, data, media_type=media_type)["document_id"])
+        committed = self.commit(who, started, data, media_type=media_type)
+        self.examine()
+        assert not self.sql("select 1 from examinations where version_id = :id", id=committed["version_id"])
+        return str(committed["document_id"])
+
+    def examine(self) -> None:
+        """The close look at everything that waits for it: claimed, fetched, examined in the sandbox, settled."""
+        with EXAMINING:  # who waits for it finds theirs done too
+            while self.examiner().work():
+                pass
+
+    def examiner(self, virus_scan: VirusScan | None = None) -> Examiner:
+        """A worker over the house's documents, as the process of the platform runs it."""
+        documents = self.house.documents
+        return Examiner(self.house.sessions["documents"], documents.blobs, documents.keys, SANDBOX, virus_scan)
 
     def read(self, who: Caller, document_id: str, **changes: Any) -> bytes:
         opened = self.open(who, document_id, **changes)
-        key = self.gateway.receive(opened["sealed_key"], opened["version_id"].encode())
+        key = self.gateway.receive(opened["sealed_key"], opened["content_id"].encode())
         answer = HTTP.request("GET", opened["get_url"])
         assert answer.status == 200
         total = sealing.segments_of(opened["size"])
-        return b"".join(sealing.open_sealed([answer.data], key, opened["version_id"], total_segments=total))
+        return b"".join(sealing.open_sealed([answer.data], key, opened["content_id"], total_segments=total))
 
     def open(self, who: Caller, document_id: str, **changes: Any) -> Any:
         return self.ask("open_content", who, document_id=document_id, gateway_key=self.gateway.public, **changes)

@@ -228,7 +228,8 @@ def test_an_upload_cut_off_in_the_middle_leaves_nothing_and_can_be_sent_again(
         wire.sendall(head.encode() + body[: len(body) // 2])
     time.sleep(1)
     assert doctor.documents(patient.ids["record_id"]) == before
-    made = doctor.ask("PUT", f"/uploads/{upload_id}", data=body, headers={"Content-Type": "application/octet-stream"})
+    headers = {"Content-Type": "application/octet-stream", "Prefer": "wait=30"}
+    made = doctor.ask("PUT", f"/uploads/{upload_id}", data=body, headers=headers)
     assert patient.ask("GET", f"/documents/{made['document_id']}/content") == body
 
 

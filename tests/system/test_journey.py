@@ -138,7 +138,7 @@ def test_a_multipart_deposit_with_the_metadata_first_works_and_the_other_way_rou
     path = f"/records/{patient.ids['record_id']}/documents"
     metadata = ("metadata", (None, json.dumps({"type": "medical_report", "title": "Deux parts"}), "application/json"))
     file = ("file", ("rapport.pdf", pdf("Deux parts", 100_000), "application/pdf"))
-    made = doctor.ask("POST", path, files=[metadata, file])
+    made = doctor.ask("POST", path, files=[metadata, file], headers={"Prefer": "wait=30"})
     assert sees(patient, patient, made["document_id"])
     refused = doctor.raw("POST", path, files=[file, metadata])
     assert refused.status_code == 400 and refused.headers["Content-Type"] == "application/problem+json"

@@ -28,7 +28,7 @@ def ward(village: Village) -> Iterator[tuple[Visitor, Visitor]]:
     patient, doctor = village.patient(), village.professional("doctor a")
     village.mandate(doctor, patient)
     yield patient, doctor
-    for process in (*SERVICES, "rabbitmq", "weed", "postgres", "gateway"):
+    for process in (*SERVICES, "examiner", "rabbitmq", "weed", "postgres", "gateway"):
         village.platform.start(process)
     village.platform.wait_ready()
 
@@ -44,12 +44,22 @@ def try_deposit(doctor: Visitor, patient: Visitor, title: str, body: bytes, slow
     record_id = patient.ids["record_id"]
     try:
         upload = doctor.ask("POST", f"/records/{record_id}/uploads", json={"type": "medical_report", "title": title})
-        headers = {"Content-Type": "application/octet-stream"}
+        headers = {"Content-Type": "application/octet-stream", "Prefer": "wait=30"}
         data = Stream(len(body), slowly(body)) if slow else body
         made = doctor.ask("PUT", f"/uploads/{upload['upload_id']}", data=data, headers=headers)
     except (UnexpectedAnswer, requests.RequestException):
         return None
     return str(made["document_id"])
+
+
+def seen_by_the_patient(doctor: Visitor, patient: Visitor) -> list[dict[str, Any]]:
+    """What the patient finds once the close look has been at all that the doctor deposited."""
+
+    def all_checked() -> bool | None:
+        return all(item["state"] != "checking" for item in all_documents(doctor, patient)) or None
+
+    wait_for(all_checked, "the close look", patience=120)
+    return all_documents(patient, patient)
 
 
 def all_documents(who: Visitor, patient: Visitor) -> list[dict[str, Any]]:
@@ -85,7 +95,7 @@ def test_a_service_that_is_down_is_a_503_within_the_deadline_and_nothing_is_half
     deposited = try_deposit(doctor, patient, "pendant la panne", pdf("Panne"))
     village.platform.start(service)
     village.platform.wait_ready()
-    titles = [item["title"] for item in all_documents(patient, patient)]
+    titles = [item["title"] for item in seen_by_the_patient(doctor, patient)]
     assert titles.count("pendant la panne") == (1 if deposited else 0)
     assert doctor.raw("GET", path).status_code == 200
 
@@ -126,9 +136,12 @@ def deposits_meanwhile(doctor: Visitor, patient: Visitor, tag: str, disturb: Cal
     return answered
 
 
-def every_answered_deposit_is_there_once(village: Village, patient: Visitor, answered: dict[str, str]) -> None:
+def every_answered_deposit_is_there_once(
+    village: Village, ward: tuple[Visitor, Visitor], answered: dict[str, str]
+) -> None:
+    patient, doctor = ward
     assert answered, "no deposit was answered at all"
-    there = all_documents(patient, patient)
+    there = seen_by_the_patient(doctor, patient)
     titles = [item["title"] for item in there]
     assert len(titles) == len(set(titles)), "a deposit is there twice"
     for title, document_id in answered.items():
@@ -152,7 +165,7 @@ def test_every_answered_deposit_is_there_exactly_once_with_its_trace_and_its_eve
 
     answered = deposits_meanwhile(doctor, patient, victim, kill_twice)
     village.platform.wait_ready()
-    every_answered_deposit_is_there_once(village, patient, answered)
+    every_answered_deposit_is_there_once(village, ward, answered)
 
 
 @pytest.mark.long
@@ -170,7 +183,7 @@ def test_minutes_of_random_kills_lose_no_answered_deposit(village: Village, ward
     village.platform.wait_ready(120)
     doctor.keep_logged_in()
     patient.keep_logged_in()
-    every_answered_deposit_is_there_once(village, patient, answered)
+    every_answered_deposit_is_there_once(village, ward, answered)
 
 
 def every_document_has_one_trace_and_one_event(village: Village, patient: Visitor, documents: set[str]) -> None:
@@ -190,7 +203,7 @@ def test_the_broker_restarted_in_mid_journey_loses_nothing(village: Village, war
     village.platform.restart("rabbitmq")
     village.platform.wait_ready(90)
     after = wait_for(lambda: try_deposit(doctor, patient, "après", pdf("Après")), "a deposit after the restart")
-    documents = all_documents(patient, patient)
+    documents = seen_by_the_patient(doctor, patient)
     assert {before, after} <= {item["document_id"] for item in documents}
     every_document_has_one_trace_and_one_event(village, patient, {item["document_id"] for item in documents})
 

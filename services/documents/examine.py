@@ -1,0 +1,99 @@
+"""`python -m services.documents.examine`: the process that looks closely at what was deposited; run as many as needed.
+
+It needs the database, the object store, the master keys and, in production, clamd; nothing else. It is woken by the
+database and looks once a second besides. It works beside the rest at a low priority, so that uploads come first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+import warnings
+from datetime import timedelta
+from types import FrameType
+
+NICE = 10
+POLL = 1.0  # seconds
+SWEEP_EVERY = 600.0
+TELL_EVERY = 60.0
+AFTER_TROUBLE = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Works until it is told to stop; what it is at, it finishes."""
+    from services.db import Sessions, now
+    from services.documents.contract import NAME
+    from services.documents.examiner import Examiner
+    from services.documents.ports.blobs import Blobs
+    from services.documents.ports.keys import Keys
+    from services.documents.ports.sandbox import Sandbox
+    from services.documents.ports.virus_scan import VirusScan
+    from services.documents.scrubber import Scrubber
+    from services.documents.store_examining import Bell
+    from services.logs import JsonLines, begin
+    from services.settings import load
+
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[lines])
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    begin()
+    settings = load()
+    try:
+        virus_scan = VirusScan.of(settings)
+    except ValueError:
+        log.critical("clamd_host or clamd_socket has to be set in the profile production")
+        return 1
+    if virus_scan is None:
+        log.warning("no virus scan")
+    sessions, sandbox, stopping = Sessions(settings.database_url, NAME), Sandbox(), Stopping()
+    examiner = Examiner(sessions, Blobs.of(settings), Keys.of(settings), sandbox, virus_scan)
+    scrubber = Scrubber(
+        sessions, Blobs.of(settings), Keys.of(settings),
+        rate=settings.scrub_bytes_a_second, days=settings.scrub_days,
+    )  # fmt: skip
+    # at full speed until all is loaded: whoever starts late has others waiting
+    sandbox.prepare(NICE)
+    os.nice(NICE)
+    quarantine = timedelta(days=settings.quarantine_days)
+    swept = told = time.monotonic()
+    bell: Bell | None = None
+    while not stopping.asked:
+        try:
+            bell = bell or Bell(sessions)
+            if time.monotonic() - swept > SWEEP_EVERY:
+                swept = time.monotonic()
+                examiner.sweep(quarantine)
+            if time.monotonic() - told > TELL_EVERY:
+                told = time.monotonic()
+                examiner.tell_queue()
+            if not examiner.work():
+                bell.wait(min(POLL, scrubber.step(now())))
+        except Exception as broken:  # the database's own errors among them: whatever it was, it is tried again
+            log.warning("examiner waits", exc_info=broken, extra={"kind": type(broken).__name__})
+            bell = None
+            time.sleep(AFTER_TROUBLE)
+    sandbox.close()
+    return 0
+
+
+class Stopping:
+    """Whether somebody asked this process to end."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGINT, self._ask)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")  # a library's advice to its programmers is no line for an operator
+    sys.exit(main())
