@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from deploy.visitors import Visitor
 
 JOURNEY = re.compile(r'name="journey" value="([^"]+)"')
-PATIENCE = 30  # seconds
+PATIENCE = 120  # seconds
 
 
 class LuxTrustRefused(Exception):

@@ -60,10 +60,10 @@ class Software:
 
     def discover(self, url: str) -> dict[str, Any]:
         """Where everything is, as a SMART backend service finds out."""
-        found = requests.get(f"{url}/fhir/.well-known/smart-configuration", timeout=30)
+        found = requests.get(f"{url}/fhir/.well-known/smart-configuration", timeout=120)
         found.raise_for_status()
         return dict(found.json())
 
     def post(self, endpoint: str, issuer: str, **form: str) -> requests.Response:
         """One form for one of the OAuth endpoints, with a fresh assertion."""
-        return requests.post(endpoint, data={**form, **self.proof(issuer)}, timeout=30)
+        return requests.post(endpoint, data={**form, **self.proof(issuer)}, timeout=120)

@@ -24,7 +24,7 @@ CONDITIONS_LANGUAGE = "fr"
 ACTIVATION_CODE = re.compile(r"Code d['’]activation\s*:\s*([A-Za-z0-9][A-Za-z0-9 -]*[A-Za-z0-9])")
 PRESENCE_CODE = re.compile(r"Code de présence\s*:\s*([A-Za-z0-9][A-Za-z0-9 -]*[A-Za-z0-9])")
 ONE_TIME_CODE = re.compile(r"^\s*([A-Za-z0-9]{6})\s*$", re.MULTILINE)
-PATIENCE = 30.0  # seconds that a person waits for a mail or a letter
+PATIENCE = 120.0  # seconds that a person waits for a mail or a letter, on a machine that has much else to do
 
 T = TypeVar("T")
 

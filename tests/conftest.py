@@ -101,11 +101,11 @@ class Platform:
     def is_ready(self) -> bool:
         """Whether the gateway says that everything answers."""
         try:
-            return requests.get(f"{self.url}/health/ready", timeout=10).status_code == requests.codes.ok
+            return requests.get(f"{self.url}/health/ready", timeout=60).status_code == requests.codes.ok
         except requests.RequestException:
             return False
 
-    def wait_ready(self, seconds: float = 60) -> None:
+    def wait_ready(self, seconds: float = 180) -> None:
         """Wait until everything answers again."""
         assert wait_until(self.is_ready, seconds, step=0.2), f"not ready after {seconds} s"
 
@@ -215,7 +215,7 @@ def _remove_what_killed_runs_left() -> None:
             _remove(stack, folder)
 
 
-def wait_for_query(url: str, query: str, seconds: float = 10) -> object:
+def wait_for_query(url: str, query: str, seconds: float = 60) -> object:
     """The first value a query gives once it gives one: for effects that arrive over the bus."""
     deadline = time.monotonic() + seconds
     while True:

@@ -24,7 +24,7 @@ from deploy.local.supervise import Supervisor
 Progress = Callable[[str, str, float], None]
 
 INFRASTRUCTURE = ("postgres", "epmd", "rabbitmq", "weed", "mailbox", "luxtrust")
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 
 class Stack:

@@ -32,7 +32,7 @@ from services.tokens import AUDIENCE, ISSUER, Context
 from tests.services.probe import Begged, NotToday, Poked
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def eventually(look: Callable[[], Any], what: str) -> Any:

@@ -84,7 +84,7 @@ def forget(who: Visitor) -> tuple[str, str]:
 
     found = who.town.mail(who.email, link, seen, "the mail with the link")
     assert found[1] == who.town.url.replace("127.0.0.1", "localhost")
-    page = requests.get(f"{found[1]}/password-reset", headers={"Accept-Language": "fr"}, timeout=10)
+    page = requests.get(f"{found[1]}/password-reset", headers={"Accept-Language": "fr"}, timeout=60)
     assert page.status_code == 200 and "Choisir un nouveau mot de passe" in page.text
     who.secrets.add(found[3])
     return found[2], found[3]

@@ -133,7 +133,7 @@ def test_reuse_of_a_refresh_token_ends_the_whole_session(village: Village, patie
         guest.raw("POST", "/sessions/refresh", json={"refresh_token": second["refresh_token"]}), 401, "refresh_refused"
     )
     guest.tokens = second
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while guest.raw("GET", "/records").status_code != 401:
         assert time.monotonic() < deadline, "the ended session still reads"
         time.sleep(0.2)
@@ -144,7 +144,7 @@ def test_after_log_out_the_token_opens_nothing(village: Village, patient: Visito
     guest.log_in()
     assert guest.raw("GET", "/records").status_code == 200
     guest.ask("DELETE", "/sessions/current")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while guest.raw("GET", "/records").status_code != 401:
         assert time.monotonic() < deadline, "the ended session still reads"
         time.sleep(0.2)
@@ -236,7 +236,7 @@ def test_an_upload_cut_off_in_the_middle_leaves_nothing_and_can_be_sent_again(
 def test_an_upload_larger_than_allowed_is_refused_before_it_is_read(village: Village, patient: Visitor) -> None:
     doctor = village.professional("doctor a")
     address = urlsplit(village.town.url)
-    with socket.create_connection((address.hostname or "", address.port or 80), timeout=10) as wire:
+    with socket.create_connection((address.hostname or "", address.port or 80), timeout=60) as wire:
         head = (
             f"PUT /api/v1/uploads/{upload(doctor, patient)} HTTP/1.1\r\nHost: {address.netloc}\r\n"
             f"Content-Length: {1 << 40}\r\nAuthorization: Bearer {doctor.tokens['access_token']}\r\n"
@@ -260,7 +260,7 @@ NO_REQUEST = {
 @pytest.mark.parametrize("sent", NO_REQUEST.values(), ids=NO_REQUEST.keys())
 def test_what_is_no_request_at_all_meets_the_same_form_of_problem(village: Village, sent: bytes) -> None:
     address = urlsplit(village.town.url)
-    with socket.create_connection((address.hostname or "", address.port or 80), timeout=10) as wire:
+    with socket.create_connection((address.hostname or "", address.port or 80), timeout=60) as wire:
         wire.sendall(sent)
         answer = HTTPResponse(wire)
         answer.begin()

@@ -57,17 +57,17 @@ def test_a_professional_comes_in_with_the_card_of_the_activation(village: Villag
     doctor._keep(tokens.json())
     assert doctor.ask("GET", "/sessions/current")["capacity"] == "professional"
     assert finish(doctor, begun).status_code == 401, "once"
-    assert doctor.http.get(back_from(doctor, begin(doctor)) + "x", timeout=30).status_code == 400
+    assert doctor.http.get(back_from(doctor, begin(doctor)) + "x", timeout=120).status_code == 400
 
 
 def test_another_browser_does_not_come_back_in_somebodys_place(doctor: Visitor) -> None:
     begun = begin(doctor)
     back = back_from(doctor, begun)
     with requests.Session() as elsewhere:
-        refused = elsewhere.get(back, timeout=30)
+        refused = elsewhere.get(back, timeout=120)
     assert refused.status_code == 400 and refused.headers["Content-Type"].startswith("text/html")
     assert finish(doctor, begun).status_code == 409
-    assert doctor.http.get(back, timeout=30).status_code == 200
+    assert doctor.http.get(back, timeout=120).status_code == 200
     assert finish(doctor, begun).status_code == 201
 
 
@@ -132,7 +132,7 @@ def test_a_luxtrust_that_hangs_holds_up_its_own_visitors_only(platform: Platform
     slowest = 0.0
     pages: list[requests.Response] = []
     with hanging(platform):
-        coming = threading.Thread(target=lambda: pages.append(doctor.http.get(back, timeout=60)))
+        coming = threading.Thread(target=lambda: pages.append(doctor.http.get(back, timeout=120)))
         coming.start()
         while coming.is_alive():
             at = time.monotonic()
@@ -166,7 +166,7 @@ def test_without_luxtrust_the_password_still_opens(platform: Platform, doctor: V
 
 def test_no_secret_of_a_journey_is_in_any_log(platform: Platform, village: Village, doctor: Visitor) -> None:
     begun = begin(doctor)
-    doctor.http.get(back_from(doctor, begun), timeout=30)
+    doctor.http.get(back_from(doctor, begun), timeout=120)
     tokens = finish(doctor, begun).json()
     secrets = doctor.secrets | {tokens["access_token"], tokens["refresh_token"], doctor.ids["card_subject"]}
     time.sleep(0.5)

@@ -183,8 +183,8 @@ def test_software_acts_for_nobody_of_another_house(village: Village, installed: 
 def test_an_assertion_opens_once_and_a_forged_one_never(installed: Installation) -> None:
     proof = installed.software.proof(installed.endpoint)
     form = {"grant_type": "client_credentials", **proof}
-    assert requests.post(installed.endpoint, data=form, timeout=30).status_code == 200
-    again = requests.post(installed.endpoint, data=form, timeout=30)
+    assert requests.post(installed.endpoint, data=form, timeout=120).status_code == 200
+    again = requests.post(installed.endpoint, data=form, timeout=120)
     assert (again.status_code, again.json()["error"]) == (401, "invalid_client")
     forged = Software("ES384", installed.software.client_id, Software("ES384").key)
     answer = forged.post(installed.endpoint, installed.issuer, grant_type="client_credentials")
@@ -219,7 +219,7 @@ def test_a_manager_changes_the_keys_over(installed: Installation) -> None:
 
 
 def test_the_public_list_shows_it_to_everybody(village: Village, installed: Installation) -> None:
-    listed = requests.get(f"{village.town.url}/api/v1/software", timeout=30).json()["software"]
+    listed = requests.get(f"{village.town.url}/api/v1/software", timeout=120).json()["software"]
     mine = [one for one in listed if one["name"] == "Praxis"]
     assert [(one["version"], one["state"], one["establishments"]) for one in mine] == [("4.2", "in_production", 1)]
 
