@@ -9,6 +9,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Id = sa.Uuid(as_uuid=False)
 Moment = sa.DateTime(timezone=True)
+# 128 of 244 random bits; made by the database, so that an entry without one cannot be.
+SALT = "substring(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) for 16)"
 
 
 class Model(DeclarativeBase):
@@ -22,13 +24,15 @@ class EntryRow(Model):
     """One access or action [RGD 8], as the service that answered it traced it: ids and codes only.
 
     `source` is the emitter as the broker vouches for it; `received_at` is our own clock beside the emitter's `at`.
-    The trace's id is the entry's: an event that comes twice is one entry. A trigger of the first migration refuses
-    every change.
+    The trace's id is the entry's: an event that comes twice is one entry; it is made of its time, and by it the table
+    lies in parts, one for each year. A trigger refuses every change; contents alone can be destroyed, salt and all.
+    `digest`: SHA-256 of what the entry says beside, kept elsewhere.
     """
 
     __tablename__ = "entries"
     __table_args__ = (
         sa.CheckConstraint("outcome in ('allowed', 'refused')", name="ck_entries_outcome"),
+        sa.CheckConstraint("octet_length(salt) = 16", name="ck_entries_salt"),
         sa.Index("ix_entries_of_record", "record_id", sa.text("at desc"), sa.text("trace_id desc")),
         sa.Index(
             "ix_entries_of_professional",
@@ -38,6 +42,7 @@ class EntryRow(Model):
             sa.text("trace_id desc"),
             postgresql_where=sa.text("professional_id is not null"),
         ),
+        {"postgresql_partition_by": "range (trace_id)"},
     )
 
     trace_id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -64,6 +69,8 @@ class EntryRow(Model):
     address: Mapped[str | None] = mapped_column(sa.Text)
     software: Mapped[str | None] = mapped_column(sa.Text)
     count: Mapped[int | None] = mapped_column(sa.Integer)
+    digest: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    salt: Mapped[bytes] = mapped_column(sa.LargeBinary, server_default=sa.text(SALT))
 
 
 class RecordMove(Model):
