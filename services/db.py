@@ -19,7 +19,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from nameko.extensions import DependencyProvider
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 from uuid_utils import uuid7
 
@@ -303,15 +302,22 @@ def once(session: Session, who: Caller | Context, operation: str, body: Any) -> 
     return row.response
 
 
+_REMEMBER = """
+    insert into requests (account_id, operation, key, digest, response, created_at)
+    values (:asked_by, :asked_for, :asked_under, :asked_digest, cast(:answered as json), :answered_at)
+    on conflict (account_id, operation, key) do update
+       set digest = excluded.digest, response = excluded.response, created_at = excluded.created_at
+"""
+
+
 def remember(session: Session, who: Caller | Context, operation: str, body: Any, response: Any) -> Any:
     """Keeps the answer under the request's Idempotency-Key, in the change's own transaction; hands it back."""
     if who.context.idempotency_key is not None:
         digest = _digest(body)
         account, key = _place(who, who.context.idempotency_key, digest)
-        values = {"digest": digest, "response": response, "created_at": now()}
-        session.execute(
-            insert(requests).values(account_id=account, operation=operation, key=key, **values)
-            .on_conflict_do_update(index_elements=["account_id", "operation", "key"], set_=values)
+        say_last(
+            session, _REMEMBER, asked_by=account, asked_for=operation, asked_under=key, asked_digest=digest,
+            answered=json.dumps(response), answered_at=now(),
         )  # fmt: skip
     return response
 

@@ -21,9 +21,7 @@ from services.documents import (
     rules_deposits,
     store,
     store_deposits,
-    store_examining,
     store_wishes,
-    store_words,
     wishes,
 )
 from services.documents.asking import Asking, Depositor
@@ -369,23 +367,25 @@ class Deposits(Asking):
     ) -> Submitted:  # fmt: skip
         """New documents in the record, each with its trace, and what their answers point out."""
         like = store_deposits.same_bytes(session, who.scope, record_id, [each.version["sha256"] for each in made])
-        store_deposits.add_documents(
-            session, [each.document for each in made], [each.version for each in made], [each.level for each in made]
-        )
-        titles = {each.document["document_id"]: indexed(each.document["title"]) for each in made}
-        store_words.add_titles(session, titles)
+        noted: list[dict[str, Any]] = []
         done: list[CommittedDeposit] = []
         for each in made:
             document_id, version_id = each.document["document_id"], each.version["version_id"]
             again = like.get(each.version["sha256"])
             like.setdefault(each.version["sha256"], document_id)
-            store_deposits.note_deposited(session, each.document["upload_id"], document_id, version_id, again)
-            store_examining.queue(session, version_id, each.version["created_at"])
             grant = wishes.granted(who, each.kind, against)
             answers.allow(session, who.caller, CREATED, grant, record_id=record_id, object_id=document_id)
+            noted.append({
+                "upload_id": each.document["upload_id"], "document_id": document_id, "version_id": version_id,
+                "duplicate_of": again, "words": indexed(each.document["title"]),
+            })  # fmt: skip
             done.append({
                 "document_id": document_id, "version_id": version_id, "record_id": record_id, "duplicate_of": again,
             })  # fmt: skip
+        store_deposits.add_documents(
+            session, [each.document for each in made], [each.version for each in made],
+            [each.level for each in made], noted,
+        )  # fmt: skip
         return {"submission_id": submission_id or "", "documents": done}
 
     def _start(

@@ -33,7 +33,6 @@ from services.sealing import sealed_size
 from services.tokens import Caller
 
 _SCOPE = "system/DocumentReference.c"
-_NOT_BEGUN = ""  # of a try whose parts the store does not know of yet
 
 
 class Parts(Deposits):
@@ -87,7 +86,7 @@ class Parts(Deposits):
             begun = store_parts.attempt(session, asked)
             if begun is None:
                 begun = self._begin(session, upload)
-        if begun.multipart_id == _NOT_BEGUN:
+        if begun.multipart_id == store_parts.NOT_BEGUN:
             self._begin_in_store(begun.version_id)
         with self.db.transaction(caller) as session:
             begun = store_parts.attempt(session, asked)
@@ -189,8 +188,7 @@ class Parts(Deposits):
     def _begin(self, session: Session, upload: store.Row) -> store.Row:
         version_id, record_id = new_id(), upload.record_id
         wrapped_key = self.keys.new_data_key(record_id, bytes(upload.wrapped_record_key), version_id)
-        store_deposits.add_attempt(session, upload.upload_id, version_id, wrapped_key, record_id, now())
-        return store_parts.will_come_in_parts(session, version_id, _NOT_BEGUN)
+        return store_parts.add_attempt(session, upload.upload_id, version_id, wrapped_key, record_id, now())
 
     def _begin_in_store(self, version_id: str) -> None:
         """Has the store take parts; of two that begin at once the first one's name counts, the other's is forgotten."""

@@ -284,10 +284,11 @@ def add_level(
 
 def record_key(session: Session, record_id: str) -> bytes | None:
     """A record's key, wrapped; None where it has none yet, or none any more."""
-    found: bytes | memoryview | None = session.scalar(
-        sa.select(record_keys.c.wrapped_key).where(record_keys.c.record_id == record_id)
-    )
+    found: bytes | memoryview | None = session.scalar(_RECORD_KEY, {"record_id": record_id})
     return None if found is None else bytes(found)
+
+
+_RECORD_KEY = sa.select(record_keys.c.wrapped_key).where(record_keys.c.record_id == sa.bindparam("record_id"))
 
 
 def add_record_key(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
+from services.db import rfc3339, say_last
 from services.documents.models import Id, attempts, documents, levels, record_keys, upload_parts, uploads, versions
 from services.documents.rules import Scope
 from services.documents.store import Row, visible
+from services.documents.store_examining import WAITING
 
 # --- uploads ----------------------------------------------------------------------------------------------------------
 
@@ -24,7 +27,7 @@ def add_uploads(session: Session, rows: list[dict[str, Any]]) -> None:
 
 def upload(session: Session, upload_id: str, account_id: str, capacity: str) -> Row | None:
     """A person's own upload in this capacity, with its record's key and, when committed, the version made of it."""
-    return session.execute(_own([upload_id], account_id, capacity)).first()
+    return session.execute(_OWN, {"ids": [upload_id], "account_id": account_id, "capacity": capacity}).first()
 
 
 def hold_uploads(session: Session, upload_ids: Sequence[str]) -> None:
@@ -32,29 +35,32 @@ def hold_uploads(session: Session, upload_ids: Sequence[str]) -> None:
 
     A word of its own: what the other one wrote is seen by the next statement only.
     """
-    held = sa.select(uploads.c.upload_id).where(uploads.c.upload_id == _any_of(upload_ids))
-    session.execute(held.order_by(uploads.c.upload_id).with_for_update())
+    session.execute(_HOLD, {"ids": list(upload_ids)})
 
 
 def own_uploads(session: Session, upload_ids: Sequence[str], account_id: str, capacity: str) -> list[Row]:
     """A person's own uploads in this capacity, in the order of their ids."""
-    return list(session.execute(_own(upload_ids, account_id, capacity).order_by(uploads.c.upload_id)).all())
+    whose = {"ids": list(upload_ids), "account_id": account_id, "capacity": capacity}
+    return list(session.execute(_OWN, whose).all())
 
 
-def _own(upload_ids: Sequence[str], account_id: str, capacity: str) -> sa.Select[Any]:
-    key = sa.select(record_keys.c.wrapped_key).where(record_keys.c.record_id == uploads.c.record_id)
-    digest = sa.select(versions.c.sha256).where(versions.c.version_id == uploads.c.version_id)
-    return sa.select(
-        uploads, key.scalar_subquery().label("wrapped_record_key"), digest.scalar_subquery().label("sha256")
-    ).where(
-        uploads.c.upload_id == _any_of(upload_ids), uploads.c.account_id == account_id,
-        uploads.c.capacity == capacity,
-    )  # fmt: skip
-
-
-def _any_of(ids: Collection[str]) -> sa.ColumnElement[Any]:
-    # one array parameter, where `in` would have the statement rebuilt around its list at every call
-    return sa.any_(sa.cast(sa.literal(list(ids), ARRAY(sa.Text)), ARRAY(Id)))
+# Built once: building a statement costs more than the database needs for it.
+_ID_LIST = ARRAY(Id)
+_HOLD = (
+    sa.select(uploads.c.upload_id).where(uploads.c.upload_id == sa.any_(sa.bindparam("ids", type_=_ID_LIST)))
+    .order_by(uploads.c.upload_id).with_for_update()
+)  # fmt: skip
+_OWN = (
+    sa.select(
+        uploads, versions.c.sha256,
+        sa.select(record_keys.c.wrapped_key).where(record_keys.c.record_id == uploads.c.record_id)
+        .scalar_subquery().label("wrapped_record_key"),
+    ).select_from(uploads.outerjoin(versions, versions.c.version_id == uploads.c.version_id))
+    .where(
+        uploads.c.upload_id == sa.any_(sa.bindparam("ids", type_=_ID_LIST)),
+        uploads.c.account_id == sa.bindparam("account_id", type_=Id), uploads.c.capacity == sa.bindparam("capacity"),
+    ).order_by(uploads.c.upload_id)
+)  # fmt: skip
 
 
 def record_of_upload(session: Session, upload_id: str) -> str | None:
@@ -73,13 +79,17 @@ def submission_of(session: Session, document_id: str) -> str | None:
 def add_attempt(
     session: Session, upload_id: str, version_id: str, wrapped_key: bytes, key_record_id: str, at: datetime
 ) -> None:
-    """Remembers one try of an upload before its URL leaves: no object without a row."""
-    session.execute(
-        sa.insert(attempts).values(
-            version_id=version_id, upload_id=upload_id, wrapped_key=wrapped_key, key_record_id=key_record_id,
-            started_at=at,
-        )
+    """Remembers one try of an upload before its URL leaves, with the commit: no object without a row."""
+    say_last(
+        session, _ADD_ATTEMPT, try_id=version_id, try_of=upload_id, try_key=wrapped_key, try_record=key_record_id,
+        tried_at=at,
     )  # fmt: skip
+
+
+_ADD_ATTEMPT = """
+    insert into attempts (version_id, upload_id, wrapped_key, key_record_id, started_at)
+    values (cast(:try_id as uuid), cast(:try_of as uuid), :try_key, cast(:try_record as uuid), :tried_at)
+"""
 
 
 def take_attempts(session: Session, tries: dict[str, str], not_before: datetime) -> dict[str, Row]:
@@ -88,20 +98,26 @@ def take_attempts(session: Session, tries: dict[str, str], not_before: datetime)
     tries: the try of each upload. Nothing when one of them is unknown or too old: none was taken then, so that what
     lies in the store for the others is still swept.
     """
-    due = (
-        sa.select(attempts.c.version_id, attempts.c.upload_id)
-        .where(
-            attempts.c.version_id == _any_of(tries.values()), attempts.c.upload_id == _any_of(tries),
-            attempts.c.condemned_at.is_(None), attempts.c.started_at > not_before,
-        ).with_for_update().cte("due")
-    )  # fmt: skip
-    complete = sa.select(sa.func.count()).select_from(due).scalar_subquery() == len(tries)
-    taken = session.execute(
-        sa.delete(attempts)
-        .where(attempts.c.version_id.in_(sa.select(due.c.version_id)), complete)
-        .returning(attempts.c.upload_id, attempts.c.version_id, attempts.c.wrapped_key, attempts.c.key_record_id)
-    ).all()
-    return {row.upload_id: row for row in taken}
+    asked = {"tries": list(tries.values()), "ids": list(tries), "not_before": not_before, "count": len(tries)}
+    return {row.upload_id: row for row in session.execute(_TAKE, asked)}
+
+
+_DUE = (
+    sa.select(attempts.c.version_id)
+    .where(
+        attempts.c.version_id == sa.any_(sa.bindparam("tries", type_=_ID_LIST)),
+        attempts.c.upload_id == sa.any_(sa.bindparam("ids", type_=_ID_LIST)),
+        attempts.c.condemned_at.is_(None), attempts.c.started_at > sa.bindparam("not_before"),
+    ).with_for_update().cte("due")
+)  # fmt: skip
+_TAKE = (
+    sa.delete(attempts)
+    .where(
+        attempts.c.version_id.in_(sa.select(_DUE.c.version_id)),
+        sa.select(sa.func.count()).select_from(_DUE).scalar_subquery() == sa.bindparam("count"),
+    )
+    .returning(attempts.c.upload_id, attempts.c.version_id, attempts.c.wrapped_key, attempts.c.key_record_id)
+)
 
 
 def forget_parts(session: Session, version_id: str) -> None:
@@ -113,12 +129,68 @@ def forget_parts(session: Session, version_id: str) -> None:
 
 
 def add_documents(
-    session: Session, made: list[dict[str, Any]], first: list[dict[str, Any]], level_rows: list[dict[str, Any]]
-) -> None:
-    """Writes new documents, the first version of each and its first level."""
-    session.execute(sa.insert(documents), made)
-    session.execute(sa.insert(versions), first)
-    session.execute(sa.insert(levels), level_rows)
+    session: Session, made: Sequence[dict[str, Any]], first: Sequence[dict[str, Any]],
+    level_rows: Sequence[dict[str, Any]], done: Sequence[dict[str, Any]],
+) -> None:  # fmt: skip
+    """Writes new documents with the commit, in one word: with the first version and level of each, the words of its
+    title, what the upload's answer points out, and the errand to look at the bytes closely.
+
+    done: of each its `upload_id`, `document_id`, `version_id`, `duplicate_of` and `words`.
+    """
+    say_last(
+        session, _ADD_DOCUMENTS, new_documents=_rows(made), new_versions=_rows(first), new_levels=_rows(level_rows),
+        uploads_done=_rows(done),
+    )  # fmt: skip
+
+
+def _rows(rows: Sequence[dict[str, Any]]) -> str:
+    return json.dumps([{name: _plain(value) for name, value in row.items()} for row in rows])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return "\\x" + value.hex() if isinstance(value, bytes) else value
+
+
+def _added(table: sa.Table, columns: str, parameter: str) -> str:
+    return (
+        f"insert into {table.name} ({columns})"  # noqa: S608 (words of this file alone)
+        f" select {columns} from json_populate_recordset(cast(null as {table.name}), cast(:{parameter} as json))"
+    )
+
+
+_ADD_DOCUMENTS = "; ".join((
+    _added(
+        documents, "document_id, record_id, home_record_id, upload_id, submission_id, type, category, folder, title,"
+        " act_date, language, author_kind, author_id, institution_id, level, current_version_id, deposited_at, state,"
+        " account_id, capacity", "new_documents",
+    ),
+    _added(
+        versions, "version_id, content_id, state, document_id, number, wrapped_key, key_record_id, store_version,"
+        " media_type, size, sha256, author_id, account_id, capacity, created_at", "new_versions",
+    ),
+    _added(levels, "level_id, document_id, level, valid_from, account_id, risk_accepted", "new_levels"),
+    """
+    insert into texts (document_id, body, words)
+    select document_id, '', document_words(words, '{}')
+      from json_to_recordset(cast(:uploads_done as json)) as done(document_id uuid, words text[])
+    """,
+    """
+    update uploads set document_id = done.document_id, version_id = done.version_id, duplicate_of = done.duplicate_of
+      from json_to_recordset(cast(:uploads_done as json))
+           as done(upload_id uuid, document_id uuid, version_id uuid, duplicate_of uuid)
+     where uploads.upload_id = done.upload_id
+    """,
+    """
+    insert into examinations (version_id, queued_at, due_at)
+    select version_id, created_at, created_at
+      from json_populate_recordset(cast(null as versions), cast(:new_versions as json))
+    """,
+    f"select pg_notify('{WAITING}', '')",
+))  # fmt: skip
 
 
 def note_deposited(session: Session, upload_id: str, document_id: str, version_id: str, like: str | None) -> None:
@@ -139,6 +211,7 @@ def same_bytes(session: Session, scope: Scope, record_id: str, digests: Collecti
         sa.select(versions.c.sha256, documents.c.document_id)
         .select_from(versions.join(documents, documents.c.document_id == versions.c.document_id))
         .where(versions.c.sha256 == wanted, versions.c.state != "rejected", visible(scope, record_id))
-        .order_by(documents.c.deposited_at.desc(), documents.c.document_id.desc())
+        .distinct(versions.c.sha256)
+        .order_by(versions.c.sha256, documents.c.deposited_at, documents.c.document_id)
     ).all()
-    return {bytes(row.sha256): row.document_id for row in rows}  # the last one written is the first deposited
+    return {bytes(row.sha256): row.document_id for row in rows}

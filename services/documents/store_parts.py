@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -10,6 +11,9 @@ from sqlalchemy.orm import Session
 
 from services.documents.models import attempts, record_keys, upload_parts
 from services.documents.store import Row
+
+NOT_BEGUN = ""
+"""The store's name for the parts of a try of which the store does not know yet."""
 
 
 def attempt(session: Session, upload_id: str) -> Row | None:
@@ -23,10 +27,15 @@ def attempt(session: Session, upload_id: str) -> Row | None:
     ).first()  # fmt: skip
 
 
-def will_come_in_parts(session: Session, version_id: str, multipart_id: str) -> Row:
-    """Notes that a try comes in parts, before the store hears of it."""
+def add_attempt(
+    session: Session, upload_id: str, version_id: str, wrapped_key: bytes, key_record_id: str, at: datetime
+) -> Row:
+    """Notes the one try of an upload that comes in parts, before the store hears of it."""
     session.execute(
-        sa.update(attempts).where(attempts.c.version_id == version_id).values(multipart_id=multipart_id)
+        sa.insert(attempts).values(
+            version_id=version_id, upload_id=upload_id, wrapped_key=wrapped_key, key_record_id=key_record_id,
+            started_at=at, multipart_id=NOT_BEGUN,
+        )
     )  # fmt: skip
     return session.execute(
         sa.select(attempts, record_keys.c.wrapped_key.label("wrapped_record_key"))
@@ -38,7 +47,7 @@ def will_come_in_parts(session: Session, version_id: str, multipart_id: str) -> 
 def note_begun(session: Session, version_id: str, multipart_id: str) -> bool:
     """Keeps the store's name for the parts; False where another that began at once was first."""
     noted = (
-        sa.update(attempts).where(attempts.c.version_id == version_id, attempts.c.multipart_id == "")
+        sa.update(attempts).where(attempts.c.version_id == version_id, attempts.c.multipart_id == NOT_BEGUN)
         .values(multipart_id=multipart_id).returning(attempts.c.version_id)
     )  # fmt: skip
     return session.execute(noted).first() is not None

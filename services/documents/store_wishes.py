@@ -19,15 +19,16 @@ _STANDS = deposit_wishes.c.until.is_(None)
 
 def opposed(session: Session, record_id: str) -> Sequence[Row]:
     """The wishes in force of a record that stand against deposits; an order that was opposed has ended by itself."""
-    return session.execute(
-        sa.select(
-            deposit_wishes.c.wish_id, deposit_wishes.c.professional_id, deposit_wishes.c.establishment_id,
-            deposit_wishes.c.ground, deposit_wishes.c.type,
-        ).where(
-            deposit_wishes.c.record_id == record_id, deposit_wishes.c.kind == "opposed", _STANDS,
-            deposit_wishes.c.ground.is_distinct_from("order"),
-        )
-    ).all()  # fmt: skip
+    return session.execute(_OPPOSED, {"record_id": record_id}).all()
+
+
+_OPPOSED = sa.select(
+    deposit_wishes.c.wish_id, deposit_wishes.c.professional_id, deposit_wishes.c.establishment_id,
+    deposit_wishes.c.ground, deposit_wishes.c.type,
+).where(
+    deposit_wishes.c.record_id == sa.bindparam("record_id"), deposit_wishes.c.kind == "opposed", _STANDS,
+    deposit_wishes.c.ground.is_distinct_from("order"),
+)  # fmt: skip
 
 
 def note_try(session: Session, wish_id: str, at: datetime) -> None:

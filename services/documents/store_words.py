@@ -162,12 +162,6 @@ def body_of(session: Session, document_id: str) -> str:
     return session.scalar(query) or ""
 
 
-def add_titles(session: Session, titles: Mapping[str, Sequence[str]]) -> None:
-    """Has new documents found by the words of their titles, until their bytes were looked at."""
-    for document_id, title_words in titles.items():
-        keep(session, document_id, None, title_words=title_words, body_words=())
-
-
 # --- the names of authors ---------------------------------------------------------------------------------------------
 
 
