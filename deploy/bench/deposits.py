@@ -142,7 +142,8 @@ def _put(body: bytes) -> Send:
 
 def _another(body: bytes) -> bytes:
     """As many bytes that no deposit before had: nobody deposits the same file a thousand times."""
-    return body[:-32] + secrets.token_hex(16).encode()
+    middle = len(body) // 2  # of the filler: neither what the file begins with nor what it ends with
+    return body[:middle] + secrets.token_hex(16).encode() + body[middle + 32 :]
 
 
 def _ask(

@@ -86,7 +86,7 @@ AMOUNTS: Mapping[str, Amount] = {
 }
 
 PARTS = (
-    *SERVICES, "examiner", "broker_auth", "gateway", "postgres", "epmd", "rabbitmq", "weed", "mailbox", "supervisor",
+    *SERVICES, "examiner", "notary", "broker_auth", "gateway", "postgres", "epmd", "rabbitmq", "weed", "mailbox", "supervisor",
 )  # fmt: skip
 
 CATALOGUE: tuple[Figure, ...] = (
