@@ -12,7 +12,7 @@ LOCAL := $(PYTHON) -m deploy.local
 PYTEST := $(PYTHON) -m pytest -m "not long"
 TYPED := services/refusals.py $(wildcard services/*/rules*.py) $(wildcard services/*/contract*.py)
 
-.PHONY: help up down url status test tests-of-parts tests-of-records tests-of-services tests-of-the-platform test-long lint bench demo population load parked replay clean setup started
+.PHONY: help up down url status test tests-of-parts tests-of-records tests-of-services tests-of-the-platform test-long lint bench demo population load parked replay reconcile log clean setup started
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,12 @@ parked: started ## List the events that failed for good
 
 replay: started ## Give parked events their tries again; SERVICE=name for one service
 	@$(LOCAL) replay $(SERVICE)
+
+reconcile: started ## Prove that every reading that was answered has exactly its one trace
+	@$(LOCAL) reconcile
+
+log: started ## Export the log of accesses and check it against the witness; FIRST=position to begin at
+	@$(LOCAL) log $(FIRST)
 
 clean: ## Remove caches; DATA=yes also stops the platform and deletes its data
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

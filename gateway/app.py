@@ -16,6 +16,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.routing import BaseConverter, UUIDConverter, ValidationError
 
 from gateway import caller, document, errors, limits, metrics, streams
+from gateway.fhir_outcomes import FHIR
 from gateway.resources import (
     access_history,
     account,
@@ -23,9 +24,12 @@ from gateway.resources import (
     activations,
     agency,
     assistants,
+    audit_events,
+    audit_log,
     binders,
     blocklist,
     care,
+    cases,
     circle,
     conditions,
     dicomweb,
@@ -40,6 +44,7 @@ from gateway.resources import (
     finding,
     health,
     helpdesk,
+    history_exports,
     images,
     luxtrust,
     mandates,
@@ -49,6 +54,7 @@ from gateway.resources import (
     openings,
     orders,
     organisations,
+    oversight,
     passkeys,
     password_resets,
     patients,
@@ -70,6 +76,7 @@ from gateway.resources import (
     setup,
     sheets,
     software,
+    statistics,
     stays,
     submissions,
     subscriptions,
@@ -156,6 +163,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in _resources():
         app.register_blueprint(blueprint, url_prefix=API + (blueprint.url_prefix or ""))
     app.register_blueprint(dicomweb.dicomweb, url_prefix=dicomweb.DICOMWEB)
+    app.register_blueprint(audit_events.audit_events, url_prefix=FHIR)
     app.register_blueprint(docs.docs, url_prefix=API)
     app.register_blueprint(welcome.welcome)
     app.register_blueprint(password_resets.reset_page)
@@ -181,13 +189,15 @@ def _resources() -> tuple[APIBlueprint, ...]:
         documents.documents, prescriptions.prescriptions, finding.finding, timeline.timeline, images.images,
         document_access.document_access, document_versions.document_versions, document_views.document_views,
         rectifications.rectifications, uploads.uploads,
-        submissions.submissions, wishes.wishes, access_history.access_history,
-        exports.exports, removals.removals, scrubs.scrubs,
+        submissions.submissions, wishes.wishes, access_history.access_history, cases.cases, oversight.oversight,
+        audit_log.audit_log,
+        exports.exports, history_exports.history_exports, removals.removals, scrubs.scrubs,
         oauth.oauth, software.software,
         agency.agency, duplicates.duplicates,
         merges.merges, subscriptions.subscriptions, help_page.help_page, helpdesk.helpdesk,
         openings.openings, record_states.record_states,
         record_settings.record_settings, emergency.emergency, responsibility.responsibility, reviews.reviews,
+        statistics.statistics,
         luxtrust.luxtrust, passkeys.passkeys,
     )  # fmt: skip
 

@@ -6,9 +6,7 @@ Entries are stored, not squeezed: documents are so already. Each entry is ready 
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import logging
 import time
@@ -22,6 +20,7 @@ from zipstream import ZIP_DEFLATED, ZipStream
 
 from gateway.archive_index import index_page
 from gateway.clients import clients
+from gateway.spreadsheet import csv_rows
 from gateway.streams import BLOCK, REASK, BrokenOff
 from services.documents.contract import MEDIA_TYPES
 from services.sealing import BytesTampered, open_range, segments_for
@@ -174,7 +173,7 @@ class Archive:
         squeezed, waiting = zlib.compressobj(), [b""]
 
         def rows() -> Iterator[bytes]:
-            yield _csv([HISTORY])
+            yield csv_rows([HISTORY])
             cursor: str | None = None
             joint = "["
             while True:
@@ -184,7 +183,7 @@ class Archive:
                     waiting.append(squeezed.compress(text.encode()))
                     joint = ",\n"
                 if page["entries"]:
-                    yield _csv([[entry.get(column) for column in HISTORY] for entry in page["entries"]])
+                    yield csv_rows([[entry.get(column) for column in HISTORY] for entry in page["entries"]])
                 cursor = page["next_cursor"]
                 if cursor is None:
                     break
@@ -194,18 +193,6 @@ class Archive:
         yield from self._entry("access-history.csv", rows(), squeeze=True)
         opening = zlib.decompressobj()
         yield from self._entry("access-history.json", (opening.decompress(part) for part in waiting), squeeze=True)
-
-
-def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
-    """Rows as they open in a spreadsheet, where what looks like a formula stays a text [decisions, Identity]."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerows([[_cell(value) for value in row] for row in rows])
-    return out.getvalue().encode()
-
-
-def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _index(begun: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 from flask import Flask, Response, g, has_request_context, request
 from werkzeug.exceptions import HTTPException
 
+from gateway import fhir_outcomes
 from services.refusals import Internal, Refusal
 from services.sealing import BytesTampered
 
@@ -188,11 +189,26 @@ STATUS: dict[str, int] = {
     "dispensation_cancelled": 409,
     "dispensation_final": 409,
     "copy_not_genuine": 404,
+    # audit
+    "tree_head_not_found": 404,
+    "leaf_not_found": 404,
+    "history_unattested": 503,
+    "history_too_long": 422,
+    "entry_not_found": 404,
+    # audit: the privacy officer's desk
+    "case_not_found": 404,
+    "case_exists": 409,
+    "alert_not_found": 404,
+    "in_other_hands": 409,
+    "not_in_hand": 409,
+    "already_settled": 409,
     # notifications
     "subscription_not_found": 404,
 }
 
-RETRY_AFTER: dict[str, int] = {"unavailable": 5, "request_in_flight": 1, "too_many_requests": 1, "too_many_uploads": 10}
+RETRY_AFTER: dict[str, int] = {
+    "unavailable": 5, "history_unattested": 5, "request_in_flight": 1, "too_many_requests": 1, "too_many_uploads": 10,
+}  # fmt: skip
 """Seconds, where the refusal itself does not name them."""
 
 _OF_HTTP = {
@@ -277,7 +293,9 @@ def problem(refusal: Refusal) -> Response:
         locale=context.locale if context else "fr",
         request_id=context.request_id if context else "",
     )
-    response = Response(json.dumps(document, ensure_ascii=False), STATUS[code], content_type=PROBLEM)
+    speaks_fhir = has_request_context() and fhir_outcomes.speaks_here(PROBLEM)
+    text = json.dumps(fhir_outcomes.of_problem(document) if speaks_fhir else document, ensure_ascii=False)
+    response = Response(text, STATUS[code], content_type=fhir_outcomes.FHIR_JSON if speaks_fhir else PROBLEM)
     response.headers["Content-Language"] = context.locale if context else "fr"
     wait = refusal.detail.get("retry_after", RETRY_AFTER.get(code))
     if wait is not None:
@@ -329,4 +347,3 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(BytesTampered, _of_store)
     app.register_error_handler(Exception, _of_us)
-

@@ -200,6 +200,13 @@ def say_last(session: Session, statement: str, **values: Any) -> None:
     session.info[_LAST_WORDS][statement] = values
 
 
+def say_now(session: Session) -> None:
+    """Says at once what was to be said last: for whoever has to know whether it could be said."""
+    said, session.info[_LAST_WORDS] = session.info[_LAST_WORDS], {}
+    for statement, values in said.items():
+        session.execute(_worded((statement,)), values)
+
+
 def _commit(session: Session) -> None:
     emitted, said = session.info[_EMITTED], session.info[_LAST_WORDS]
     values = {name: value for each in said.values() for name, value in each.items()}

@@ -83,11 +83,27 @@ class Settings:
     clamd_port: int = 3310
     clamd_socket: str = ""
     quarantine_days: int = 30
+    seal: str = ""
+    notary_key: str = ""
+    witness_folder: str = ""
     document_term_years: int = 10
+    trace_destruction_days: int = 1
+    syslog_host: str = ""
+    syslog_port: int = 6514
+    syslog_ca_file: str = ""
+    syslog_certificate_file: str = ""
+    syslog_key_file: str = ""
     scrub_bytes_a_second: int = 4 * 1024**2
     scrub_days: int = 30
     patient_block_release_days: int = 0
     dispensation_cancel_hours: int = 24
+    alert_patients_an_hour: int = 60
+    alert_failures_an_hour: int = 5
+    alert_care_ended_days: int = 30
+    alert_again_days: int = 7
+    alert_day_begins: int = 7
+    alert_day_ends: int = 20
+    statistics_smallest_cell: int = 5
     trusted_proxy: str = ""
 
 

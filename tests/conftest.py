@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, settings
 
 from deploy.local import packages, postgres, processes
 from deploy.local.layout import password
+from deploy.local.reconcile import reconcile
 from deploy.local.stack import Stack
 from deploy.local.supervise import wait_until
 from services.db import migrate
@@ -112,6 +113,10 @@ class Platform:
     def settings(self, process: str) -> "Settings":
         """The settings a process runs with."""
         return processes.load_settings(self.stack.layout, process)
+
+    def differences(self, patience: float = 60) -> list[str]:
+        """The readings that do not have exactly one trace, and the rows of services that have none."""
+        return reconcile(self.stack.layout, self.log_lines(processes.GATEWAY), patience)[:-1]
 
     def log_lines(self, process: str) -> list[str]:
         """What a process has logged so far."""

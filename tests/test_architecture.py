@@ -28,7 +28,9 @@ EDGES = {
     "notifications": {"identity", "dossier", "directory"},
 }
 NAMELESS = {"common", "utils", "util", "helpers", "helper", "manager", "base", "misc"}
-PROCESSES = {"first_key.py", "first_agent.py", "reference_subscriber.py", "examine.py"}
+PROCESSES = {"first_key.py", "first_agent.py", "reference_subscriber.py", "examine.py", "notarise.py", "export_log.py"}
+
+VERIFIER = "services/audit/verifier.py"  # people take it home as one file, so it is one
 
 
 def sources(*folders: str) -> list[Path]:
@@ -209,4 +211,5 @@ def test_a_system_method_names_the_services_that_have_an_edge_to_it(service: str
 def test_no_file_has_grown_past_one_idea() -> None:
     for path in sources("services", "gateway", "deploy"):
         lines = len(path.read_text().splitlines())
-        assert lines <= 450, f"{shown(path)} has {lines} lines"
+        most = 650 if shown(path) == VERIFIER else 450
+        assert lines <= most, f"{shown(path)} has {lines} lines"

@@ -22,7 +22,9 @@ from deploy.bench import (
     questions,
     searches,
     streams,
+    traces,
     typeahead,
+    verifying,
 )
 from deploy.bench.figures import AMOUNTS, CATALOGUE, Row, chosen, write
 from deploy.bench.ground import Ground, NoSpace, ground
@@ -49,6 +51,8 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (logins.token_verify, ("token_verify", "token_verify_cached")),
     (logins.login, ("login",)),
     (logins.neighbours, ("login_neighbours",)),
+    (traces.append, ("audit_append",)),
+    (traces.batch, ("audit_batch",)),
     (decisions.decision, ("decision",)),
     (decisions.access_scope, ("access_scope",)),
     (decisions.filtered_list, ("filtered_list",)),
@@ -60,6 +64,7 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (finding.record_page, ("record_page_10m", "record_page_10m_p99")),
     (finding.tree, ("tree_10m", "tree_10m_p99")),
     (finding.keyword, ("keyword_10m", "keyword_10m_p99")),
+    (verifying.verify, ("verify", "verify_history")),
     (loads.bulk_load, ("bulk_load", "bulk_load_professionals")),
 )
 

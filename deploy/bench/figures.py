@@ -86,7 +86,8 @@ AMOUNTS: Mapping[str, Amount] = {
 }
 
 PARTS = (
-    *SERVICES, "examiner", "notary", "broker_auth", "gateway", "postgres", "epmd", "rabbitmq", "weed", "mailbox", "supervisor",
+    *SERVICES, "examiner", "notary", "broker_auth", "gateway", "postgres", "epmd", "rabbitmq", "weed", "mailbox",
+    "supervisor",
 )  # fmt: skip
 
 CATALOGUE: tuple[Figure, ...] = (
@@ -113,6 +114,10 @@ CATALOGUE: tuple[Figure, ...] = (
     Figure("login_neighbours", "GET /sessions, ms at p99, at 80 % of that load : with nobody logging in", "lower", 2),
     Figure("token_verify", "access token met for the first time, µs : bare Ed25519 verification", "lower", 2),
     Figure("token_verify_cached", "access token met again, µs", "lower", 10),
+    Figure("audit_append", "traces kept a second by 16 writers who wait for the disk, sealed beside : bare single-row "
+           "INSERT commits of 16", target=0.85),
+    Figure("audit_batch", "traces a second from the full queue into the store, sealed beside : bare INSERT of 500 rows "
+           "a commit", target=0.7),
     Figure("patient_lookup", "patient found by matricule among all, ms at p99 : GET with one RPC without SQL and one "
            "commit, both at p99", "lower", 2),
     Figure("patient_search", "patient sought by a name with a mistake in it, ms at p95", "lower", 150),
@@ -139,6 +144,9 @@ CATALOGUE: tuple[Figure, ...] = (
                    "SQL + 3 times the bare statements, both at p99", "lower", 1),
         )
     ),
+    Figure("verify", "lines/s of an export of the log, checked in full by the verifier : one hash call a line",
+           target=0.25),
+    Figure("verify_history", "lines/s of a history with one entry in eight of its log, in the same way : the same"),
 )  # fmt: skip
 BY_ID: Mapping[str, Figure] = {figure.id: figure for figure in CATALOGUE}
 

@@ -8,14 +8,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local import processes
+from deploy.local import auditor, processes
 from deploy.local.failure import StackFailure
 from deploy.local.layout import REPOSITORY, SERVICES
 from deploy.local.loading import KINDS, SIZES, load, populate, to_try
 from deploy.local.operator import parked, replay
+from deploy.local.reconcile import reconcile
 from deploy.local.stack import Stack
 
 STATE = REPOSITORY / ".run"
+RECONCILE_PATIENCE = 30.0  # seconds for a trace to arrive
 out = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -102,6 +104,25 @@ def _replay(stack: Stack, asked: argparse.Namespace) -> None:
         out.print(f"{service}: {count} given {'its tries' if count == 1 else 'their tries'} again")
 
 
+def _reconcile(stack: Stack, _asked: argparse.Namespace) -> None:
+    _require_up(stack)
+    lines = reconcile(stack.layout, stack.log_lines(processes.GATEWAY), patience=RECONCILE_PATIENCE)
+    for line in lines:
+        out.print(line, markup=False)
+    if len(lines) > 1:
+        raise StackFailure("not every reading has exactly its one trace", advice="look for the requests in the logs")
+
+
+def _log(stack: Stack, asked: argparse.Namespace) -> None:
+    _require_up(stack)
+    folder = auditor.export_log(stack.layout, asked.first)
+    code, said = auditor.verify(folder)
+    out.print(said, markup=False, end="")
+    out.print(f"The log, the heads the witness has, and the verifier lie in {folder}")
+    if code:
+        raise StackFailure("the log is not what was signed", advice="keep that folder; find out who can write there")
+
+
 def _load(stack: Stack, asked: argparse.Namespace) -> None:
     _require_up(stack)
     load(stack.layout, asked.kind, asked.file, asked.options)
@@ -134,6 +155,8 @@ COMMANDS = {
     "scale": _scale,
     "parked": _parked,
     "replay": _replay,
+    "reconcile": _reconcile,
+    "log": _log,
     "load": _load,
     "population": _population,
 }
@@ -150,6 +173,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("count", type=int, choices=range(1, 9), metavar="1..8")
         if name == "replay":
             command.add_argument("service", nargs="?", choices=SERVICES)
+        if name == "log":
+            command.add_argument("first", nargs="?", type=int, default=0, help="the position it begins at")
         if name == "load":
             command.add_argument("kind", choices=KINDS)
             command.add_argument("file", type=Path)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.failure import StackFailure
+from deploy.local.seal import seal
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVICES = ("identity", "directory", "dossier", "documents", "audit", "notifications")
@@ -62,6 +63,7 @@ class Layout:
         self.mail = self.state / "mail"
         self.letters = self.state / "letters"
         self.sms = self.state / "sms"
+        self.witness = self.state / "witness"
         self.postgres = self.state / "postgres"
         self.rabbitmq = self.state / "rabbitmq"
         self.seaweed = self.state / "seaweed"
@@ -72,7 +74,8 @@ class Layout:
         """Make every folder that is missing; only PostgreSQL's own account may pass through the top one."""
         self.state.mkdir(mode=0o711, parents=True, exist_ok=True)
         self.state.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        for folder in (self.settings, self.logs, self.letters, self.sms, self.rabbitmq, self.seaweed, self.supervisor):
+        parts = (self.rabbitmq, self.seaweed, self.supervisor)
+        for folder in (self.settings, self.logs, self.letters, self.sms, self.witness, *parts):
             folder.mkdir(mode=0o700, exist_ok=True)
         self.temporary.mkdir(mode=0o711, exist_ok=True)
 
@@ -142,6 +145,8 @@ class Layout:
             "s3_secret_key": password,
             "identity_key": key,
             "master_key": key,
+            "notary_key": key,
+            "seal": seal,
             "luxtrust_client_secret": password,
         }
         missing = {name: make() for name, make in wanted.items() if name not in kept}

@@ -24,10 +24,12 @@ UPLOAD_MAX_BYTES = 2 * 1024**3
 BROKER_AUTH = "broker_auth"
 # Processes of documents that look closely at what was deposited: not on the bus, and scaled by themselves.
 EXAMINER = "examiner"
+# A process of audit that signs for the log: one, with a key and a folder that nobody else has.
+NOTARY = "notary"
 GATEWAY = "gateway"
 OPERATOR = "operator"
 SCALED = (*SERVICES, EXAMINER)
-PROCESSES = (*SCALED, BROKER_AUTH, GATEWAY)
+PROCESSES = (*SCALED, NOTARY, BROKER_AUTH, GATEWAY)
 
 
 def write_settings(layout: Layout) -> None:
@@ -59,6 +61,12 @@ def settings_of(layout: Layout, process: str) -> dict[str, Value]:
         }
     if process == EXAMINER:
         return values | {"database_url": layout.database_url("documents")} | _store(layout)
+    if process == NOTARY:
+        return values | {
+            "database_url": layout.database_url("audit"),
+            "notary_key": secrets["notary_key"],
+            "witness_folder": str(layout.witness),
+        }
     values |= {
         "broker_host": "127.0.0.1",
         "broker_port": ports["rabbitmq"],
@@ -95,6 +103,7 @@ def settings_of(layout: Layout, process: str) -> dict[str, Value]:
     if process == GATEWAY:
         values |= {
             "public_url": layout.public_url,
+            "seal": secrets["seal"],
             "help_phone": "+352 00 00 00",
             "help_mail": "aide@opendsp.localhost",
             "gateway_bind": f"127.0.0.1:{ports['gateway']}",
@@ -123,6 +132,7 @@ def parts(layout: Layout) -> list[Part]:
     for service, count in replicas(layout).items():
         start = _examiner if service == EXAMINER else _service
         made += [start(layout, service, number) for number in range(1, count + 1)]
+    made.append(_notary(layout))
     made.append(_gunicorn(layout, BROKER_AUTH, "services.notifications.ports.broker_auth:app"))
     made.append(_gunicorn(layout, GATEWAY, "gateway.app:create_app()"))
     return made
@@ -175,6 +185,7 @@ def _code(process: str) -> str:
     contracts = sorted(services.glob("*/contract.py"))
     elsewhere = {
         GATEWAY: REPOSITORY / "gateway", BROKER_AUTH: services / "notifications", EXAMINER: services / "documents",
+        NOTARY: services / "audit",
     }  # fmt: skip
     own = elsewhere.get(process, services / process)
     return digest(*plumbing, *contracts, own, REPOSITORY / "deploy" / "gunicorn.py")
@@ -192,6 +203,15 @@ def _examiner(layout: Layout, process: str, number: int) -> Part:
         command=[sys.executable, "-m", "services.documents.examine"],
         directory=REPOSITORY,
         environment=_started(layout, process),
+    )
+
+
+def _notary(layout: Layout) -> Part:
+    return Part(
+        name=NOTARY,
+        command=[sys.executable, "-m", "services.audit.notarise"],
+        directory=REPOSITORY,
+        environment=_started(layout, NOTARY),
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from gateway.operations import Query, Shape
 from gateway.schemas.fields import Accepted, Choice, Day, Flag, Id, Listed, Moment, Number, Part, Secret, Text
 from gateway.schemas.people import ID, OTHER_ID, TIME
-from services.audit.contract import OUTCOMES
 from services.directory.contract import PROFESSIONS
 from services.documents.contract import (
     CODE_LENGTH,
@@ -232,64 +231,6 @@ class ContentQuery(VersionQuery):
         ("attachment", "inline"), "`inline`: to be shown, where the kind is PDF, PNG, JPEG or text.",
         load_default="attachment",
     )  # fmt: skip
-
-
-# --- access history -------------------------------------------------------------------------------------------------
-
-
-class Entry(Shape):
-    entry_id = Id()
-    at = Moment()
-    action = Text()
-    outcome = Choice(tuple(sorted(OUTCOMES)))
-    reason = Text("Code of the refusal.", allow_none=True)
-    capacity = Text(allow_none=True)
-    account_id = Id(allow_none=True)
-    patient_id = Id(allow_none=True)
-    professional_id = Id(allow_none=True)
-    name = Text("Of the person who acted; null for an agent and while the directory cannot be asked.", allow_none=True)
-    profession = Text(allow_none=True)
-    establishment_id = Id(allow_none=True)
-    establishment_name = Text(allow_none=True)
-    object_id = Id(allow_none=True)
-    object_type = Text(allow_none=True)
-    ground = Text(allow_none=True)
-    rule = Text(allow_none=True)
-    software = Text(allow_none=True)
-    request_id = Text(allow_none=True)
-    count = Number("How many objects one answer showed.", allow_none=True)
-
-
-class AccessHistory(Shape):
-    entries = Listed(Part(Entry), "Newest first.")
-    next_cursor = Text(allow_none=True)
-    example: ClassVar = {
-        "entries": [
-            {
-                "entry_id": ID,
-                "at": TIME,
-                "action": "document.opened",
-                "outcome": "allowed",
-                "reason": None,
-                "capacity": "professional",
-                "account_id": OTHER_ID,
-                "patient_id": None,
-                "professional_id": OTHER_ID,
-                "name": "MÜLLER Anne",
-                "profession": "physician",
-                "establishment_id": OTHER_ID,
-                "establishment_name": "Cabinet du Parc",
-                "object_id": ID,
-                "object_type": "document",
-                "ground": "presence",
-                "rule": "mandate/presence",
-                "software": "praxis/4.2",
-                "request_id": ID,
-                "count": None,
-            }
-        ],
-        "next_cursor": None,
-    }
 
 
 # --- subscriptions --------------------------------------------------------------------------------------------------

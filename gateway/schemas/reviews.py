@@ -15,6 +15,7 @@ from services.dossier.contract import EMERGENCY_REASONS, OWN_ACCESSES, REVIEW_NO
 class ReviewQuery(Page):
     state = Choice(REVIEW_STATES)
     kind = Choice(OWN_ACCESSES)
+    mandate_id = Id("The review of this access alone.")
 
 
 class Review(Shape):

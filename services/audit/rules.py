@@ -12,8 +12,9 @@ from typing import Final, Literal
 from services.audit.contract import PAGE_LIMIT
 from services.refusals import InvalidInput
 
-View = Literal["record", "own", "state", "none"]
-"""All entries of the record, the reader's own ones, nothing because the record is closed, or nothing at all."""
+View = Literal["record", "seen", "own", "state", "none"]
+"""All entries of the record, those but on documents that the reader does not see, the reader's own ones, nothing
+because the record is closed, or nothing at all."""
 
 LONGEST_CURSOR: Final = 200
 
@@ -21,22 +22,28 @@ Position = tuple[datetime, str]
 """An entry's place in the history: its time and its id."""
 
 
-def view_of(*, holder_side: bool, professional: bool, has_clause: bool, author: bool) -> View:
+def view_of(
+    *, holder_side: bool, professional: bool, has_clause: bool, author: bool, referring: bool = False
+) -> View:  # fmt: skip
     """Returns how much of a record's history a caller reads [RGD 8; domain, Pages].
 
     holder_side: they are the holder or act as the holder. professional: they act as one, so that "own" means
     something. has_clause: some ground lets them into the record, which the holder of a closed record has not.
-    author: they wrote a document in it, and may still read that.
+    author: they wrote a document in it, and may still read that. referring: a clause of theirs is the referring
+    physician's.
     """
     if holder_side:
         return "record" if has_clause else "state"
+    if professional and has_clause and referring:
+        return "seen"
     return "own" if professional and (has_clause or author) else "none"
 
 
 def left_out(view: View, *, may_see_withheld: bool) -> tuple[str, ...]:
     """Returns in what ways documents may be hidden from a reader, so that no entry may tell of them.
 
-    A professional reads their own entries alone, which tell them nothing they did not see.
+    A professional reads their own entries alone, which tell them nothing they did not see; what the referring
+    physician reads of others is measured by their whole scope.
     """
     if view != "record":
         return ()
@@ -55,7 +62,8 @@ def tells_count(action: str, view: View, *, own: bool, of_holder_side: bool, may
     own: the reader's own entry. of_holder_side: of somebody who reads the record as its holder; what is blocked was in
     no answer of theirs, what is withheld from the representatives was.
     """
-    return action.split(".")[0] in OPEN_COUNTS or view == "own" or own or (of_holder_side and may_see_withheld)
+    as_much = of_holder_side and may_see_withheld and view == "record"
+    return action.split(".")[0] in OPEN_COUNTS or view == "own" or own or as_much
 
 
 def as_id(value: object) -> str | None:

@@ -5,37 +5,47 @@ decides nothing about records: who may read a history follows from the scope tha
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
 
+from nameko.timer import timer
 from sqlalchemy.orm import Session
 
-from services.audit import rules, store
-from services.audit.contract import EXPORT_LIMIT, NAME, TRACE_SOURCES, AccessHistory, AccessTraced, traced
-from services.audit.models import EntryRow
-from services.bus import Received, Remote, Service, emit, on, rpc
+from services.audit import store
+from services.audit.alerting import AT_ONCE, Alerting
+from services.audit.alerts import AlertDesk
+from services.audit.cases import CaseDesk
+from services.audit.contract import NAME, TRACE_SOURCES, AccessTraced
+from services.audit.counted import Counted
+from services.audit.coverage import Coverages
+from services.audit.events import AuditEvents
+from services.audit.exports import HistoryExports
+from services.audit.facts import Facts
+from services.audit.histories import Histories
+from services.audit.log import PublicLog
+from services.audit.retention import Retention
+from services.audit.searching import EntrySearch
+from services.audit.statistics import Statistics
+from services.bus import Received, Remote, on
 from services.db import now
-from services.documents.contract import DocumentBlocked, DocumentReleased, DocumentWithheld
-from services.dossier.contract import (
-    AUTHOR_RULE,
-    NOBODY,
-    AccessScope,
-    RecordClosed,
-    RecordNotFound,
-    RecordsMerged,
-    RecordsUnmerged,
-)
-from services.refusals import Refusal
-from services.tokens import Caller
+from services.dossier.contract import RecordsMerged, RecordsUnmerged
+
+COUNT_EVERY = 5  # seconds
+ALERT_EVERY = 1  # seconds
+ALERT_ROUNDS = 20  # of one turn: a service that is told to stop stops within seconds
+DESTROY_EVERY = 3600  # seconds
+COVER_EVERY = 600  # seconds; done once a day
 
 
-class Audit(Service):
+class Audit(
+    AuditEvents, Facts, Histories, HistoryExports, Counted, Coverages, Statistics, CaseDesk, AlertDesk, Alerting,
+    EntrySearch, PublicLog, Retention,
+):  # fmt: skip
     """The keeper of traces."""
 
     name = NAME
     dossier = Remote("dossier")
+    directory = Remote("directory")
 
-    @on(TRACE_SOURCES, AccessTraced, together=True)
+    @on(TRACE_SOURCES, AccessTraced, together=True, at_once=True)
     def on_access_traced(self, session: Session, events: Sequence[Received]) -> None:
         """Keeps each trace, once, with the emitter that the broker vouches for."""
         store.insert_entries(session, [(event.data, event.source) for event in events], now())
@@ -52,103 +62,25 @@ class Audit(Service):
         told: RecordsUnmerged = event.data
         store.note_move(session, told.merged_record_id, None, told.merge_id, told.version)
 
-    @on("documents", DocumentBlocked, urgent=True)
-    def on_document_blocked(self, session: Session, event: Received) -> None:
-        """From now on the holder side reads no entry about this document."""
-        told: DocumentBlocked = event.data
-        store.note_hidden(session, told.document_id, "blocked", _moment(told.at), None)
+    @timer(interval=COUNT_EVERY)
+    def count_entries(self) -> None:
+        """Counts the entries that were sealed since, whichever replica finds them first."""
+        self._count_entries()
 
-    @on("documents", DocumentReleased)
-    def on_document_released(self, session: Session, event: Received) -> None:
-        """All entries about it are there again, with their own times."""
-        told: DocumentReleased = event.data
-        store.note_hidden(session, told.document_id, "blocked", _moment(told.blocked_at), _moment(told.at))
+    @timer(interval=ALERT_EVERY)
+    def raise_alerts(self) -> None:
+        """Lets the rules look at the entries that were sealed since, whichever replica finds them first."""
+        for _ in range(ALERT_ROUNDS):
+            if self._raise_alerts(now()) < AT_ONCE:
+                break
 
-    @on("documents", DocumentWithheld, urgent=True)
-    def on_document_withheld(self, session: Session, event: Received) -> None:
-        """The same for the legal representatives of an autonomous minor."""
-        told: DocumentWithheld = event.data
-        until = None if told.withheld else _moment(told.at)
-        store.note_hidden(session, told.document_id, "withheld", _moment(told.since), until)
+    @timer(interval=COVER_EVERY)
+    def count_coverage(self) -> None:
+        """Counts the records of the day by commune, where nobody has yet."""
+        self._forget_ended(now())
+        self._count_coverage(now())
 
-    @rpc
-    def access_history(
-        self, caller: Caller, *, record_id: str, limit: int = 50, cursor: str | None = None
-    ) -> AccessHistory | Refusal:
-        """Who did what with a record, when and on what ground: newest first, a page at a time.
-
-        The holder side reads every entry of the record, refusals and readings of this history included; a
-        professional with a ground, or with a document of theirs in the record, reads their own entries. While another
-        record leads to this one, its entries are among them.
-        Each reading leaves one trace itself, also a refused one. Entries about a document that is hidden from who
-        reads are left out, and come back with it; how many documents or entries somebody else's answer showed, some
-        of them perhaps hidden, is not told [L14 16(5), L14 13].
-        Refuses: RecordNotFound (unknown, or nothing lets the caller in), RecordClosed (to its holder alone),
-        InvalidInput (cursor, limit). [RGD 8; seed 002, historique des accès]
-        """
-        return self._history(caller, record_id, rules.require_limit(limit), rules.require_position(cursor), trace=True)
-
-    @rpc
-    def export_history(
-        self, caller: Caller, *, record_id: str, cursor: str | None = None
-    ) -> AccessHistory | Refusal:  # fmt: skip
-        """The same in big pages, for the export of a whole record: one reading, with the one trace of its first page.
-
-        Refuses: as `access_history`; a later page that is refused leaves its trace too.
-        """
-        after = rules.require_position(cursor)
-        return self._history(caller, record_id, EXPORT_LIMIT, after, trace=after is None)
-
-    def _history(
-        self, caller: Caller, record_id: str, most: int, after: rules.Position | None, *, trace: bool
-    ) -> AccessHistory | Refusal:
-        record_id = rules.as_id(record_id) or NOBODY  # what cannot be an id goes the way of an unknown one
-        scope = AccessScope.from_wire(self.dossier.access_scope(caller, record_id=record_id))
-        with self.db.transaction(caller) as session:
-            author = scope.author_id is not None and store.has_written(session, record_id, scope.author_id)
-            view = rules.view_of(
-                holder_side=scope.holder_side,
-                professional=caller.professional_id is not None,
-                has_clause=bool(scope.clauses),
-                author=author,
-            )
-            if view in ("none", "state"):
-                refusal = RecordNotFound() if view == "none" else RecordClosed()
-                emit(session, _reading(caller, record_id, outcome="refused", reason=refusal.code))
-                return refusal
-            own = caller.professional_id if view == "own" else None
-            without = rules.left_out(view, may_see_withheld=scope.may_see_withheld)
-            rows = store.entries_of_record(
-                session, record_id, of_professional=own, after=after, limit=most + 1, without=without
-            )
-            page = rows[:most]
-            ground, rule = _ground(scope)
-            if trace:
-                emit(session, _reading(caller, record_id, ground=ground, rule=rule, count=len(page)))
-            more = len(rows) > most
-            return {
-                "entries": [store.on_wire(row, count=_tells_count(row, caller, view, scope)) for row in page],
-                "next_cursor": rules.cursor_after(page[-1].at, page[-1].trace_id) if more else None,
-            }
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _tells_count(row: EntryRow, caller: Caller, view: rules.View, scope: AccessScope) -> bool:
-    return rules.tells_count(
-        row.action, view, own=row.account_id == caller.account_id, of_holder_side=row.capacity == "patient",
-        may_see_withheld=scope.may_see_withheld,
-    )  # fmt: skip
-
-
-def _ground(scope: AccessScope) -> tuple[str, str]:
-    """The ground that let the reader in: the strongest clause, or having written something."""
-    if scope.clauses:
-        return scope.clauses[0].ground, scope.clauses[0].rule
-    return "author", AUTHOR_RULE
-
-
-def _reading(caller: Caller, record_id: str, **facts: Any) -> AccessTraced:
-    return traced(caller, "log.read", at=now(), record_id=record_id, object_type="access_history", **facts)
+    @timer(interval=DESTROY_EVERY)
+    def destroy_traces(self) -> None:
+        """Destroys what entries of deleted records say, whichever replica finds them first."""
+        self._destroy_traces(now())

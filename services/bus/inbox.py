@@ -7,9 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import eventlet
 import sqlalchemy as sa
@@ -20,8 +18,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from services.bus.arrivals import Arrival, arrived, fitting
 from services.bus.consumer import Consumer, declared, sessions_of, settle
-from services.db import Savepoint, forget_requests, inbox, new_id, now
+from services.db import Savepoint, forget_requests, inbox, new_id, now, say_now
 from services.refusals import Refusal, Unavailable
 from services.settings import load
 from services.tokens import Context
@@ -30,8 +29,9 @@ TRIES = 10
 BACKOFF_CAP = 60.0  # seconds between two tries
 INBOX_PREFETCH = 200
 INBOX_WORKERS = 2
+DIRECT_WORKERS = 4  # while some of them wait for the disk, what arrives gathers for the next
+AT_ONCE = 1000  # events that one transaction works as they arrive
 TOGETHER = 50  # events one transaction works where their handler allows it
-HEAD_START = timedelta(days=30)  # by which an urgent event goes before the others
 DONE_KEPT_DAYS = 7
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         self.queue = declared(f"{name}.inbox")
         self._arrived: eventlet.Queue = eventlet.Queue()
         self._due: eventlet.Queue = eventlet.Queue(INBOX_WORKERS)
+        self._direct: eventlet.Queue = eventlet.Queue(1)
         self._stopping = False
         self._gone = Signal()
         self._parked = Parked(self)
@@ -85,6 +86,8 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         self.container.spawn_managed_thread(self._take, identifier="inbox")
         for _ in range(INBOX_WORKERS):
             self.container.spawn_managed_thread(self._work, identifier="inbox worker")
+        for _ in range(DIRECT_WORKERS):
+            self.container.spawn_managed_thread(self._work_direct, identifier="inbox worker at once")
 
     def stop(self) -> None:
         if not self._stopping:
@@ -106,51 +109,71 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         self._arrived.put((message, "rejected"))
 
     def _take(self) -> None:
-        """Arrivals into the table, many at a time; the acks go out when the rows are durable."""
+        """Arrivals into the table, many at a time; the acks go out when the rows are durable. Those that are worked as
+        they arrive go straight to their workers."""
         while True:
-            batch = [self._arrived.get()]
-            while len(batch) < INBOX_PREFETCH and not self._arrived.empty():
-                batch.append(self._arrived.get_nowait())
-            rows, kept = [], []
-            for message, cause in batch:
-                row = self._row(message, cause)
-                if row is None:
+            arrivals: list[Arrival] = []
+            direct: list[Arrival] = []
+            events = messages = 0
+            while messages == 0 or (messages < INBOX_PREFETCH and events < AT_ONCE and not self._arrived.empty()):
+                message, cause = self._arrived.get()
+                arrival = arrived(message, cause, self._handlers)
+                messages += 1
+                if arrival is None:
                     settle(message, "reject", requeue=False)  # dead-letters into the parking queue
                     continue
-                rows.append(row)
-                kept.append(message)
-            while rows:
-                try:
-                    with sessions_of(self.container).transaction() as session:
-                        session.execute(_KEEP, {name: [row[name] for row in rows] for name in rows[0]})
-                    break
-                except Exception as broken:  # a dying thread would take the process along
-                    log.warning("inbox waits", extra={"kind": type(broken).__name__})
-                    eventlet.sleep(1)
-            for message in kept:
-                settle(message, "ack")
-            for _ in rows[:INBOX_WORKERS]:  # no more of them than there is work: each looks into the table
-                if not self._due.full():
-                    self._due.put(True)
+                events += len(arrival.envelopes)
+                at_once = arrival.handler is not None and arrival.handler.at_once and cause is None
+                (direct if at_once else arrivals).append(arrival)
+            self._keep(arrivals)
+            while direct:
+                count = fitting(direct, AT_ONCE)
+                self._direct.put(direct[:count])
+                del direct[:count]
 
-    def _row(self, message: Any, cause: str | None) -> dict[str, Any] | None:
-        """The inbox row of a delivery; None for what is no event of its sender: bodies are never logged."""
-        source = str(message.properties.get("user_id", ""))
-        try:
-            text = bytes(message.body).decode() if not isinstance(message.body, str) else message.body
-            envelope = json.loads(text)
-            event_id, kind = str(UUID(envelope["id"])), envelope["type"]
-            kind.encode()  # an unpaired surrogate could not be stored, not even as parked
-            genuine = envelope["source"] == source and (source, kind) in self._handlers
-            Context.from_wire({**envelope, "deadline": 0}, source)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            text, event_id, kind, genuine = "{}", new_id(), "undecodable", False
-        if cause is None and not genuine:
-            return None
-        handler = self._handlers.get((source, kind))
-        due_at = now() - HEAD_START if handler is not None and handler.urgent else now()
-        return {"event_id": event_id, "source": source, "type": kind, "envelope": text, "cause": cause,
-                "state": "parked" if cause else "due", "due_at": due_at}  # fmt: skip
+    def _keep(self, arrivals: Sequence[Arrival]) -> None:
+        """Into the table; however long that takes."""
+        rows = [row for arrival in arrivals for row in arrival.rows()]
+        while rows:
+            try:
+                with sessions_of(self.container).transaction() as session:
+                    session.execute(_KEEP, {name: [row[name] for row in rows] for name in rows[0]})
+                break
+            except Exception as broken:  # a dying thread would take the process along
+                log.warning("inbox waits", extra={"kind": type(broken).__name__})
+                eventlet.sleep(1)
+        for arrival in arrivals:
+            settle(arrival.message, "ack")
+        for _ in rows[:INBOX_WORKERS]:  # no more of them than there is work: each looks into the table
+            if not self._due.full():
+                self._due.put(True)
+
+    def _work_direct(self) -> None:
+        """Works events as they arrive, in one transaction and without rows of their own; what fails becomes rows, and
+        goes the way of all others."""
+        while True:
+            arrivals: list[Arrival] = self._direct.get()
+            try:
+                worked = self._worked_at_once(arrivals)
+            except Exception as broken:  # a dying thread would take the process along
+                log.warning("inbox waits", extra={"kind": type(broken).__name__})
+                worked = False
+            if worked:
+                for arrival in arrivals:
+                    settle(arrival.message, "ack")
+            else:
+                self._keep(arrivals)
+
+    def _worked_at_once(self, arrivals: Sequence[Arrival]) -> bool:
+        """False when the handler failed, and nothing was changed."""
+        entrypoint = arrivals[0].handler
+        assert entrypoint is not None
+        with sessions_of(self.container).transaction() as session:
+            events = entrypoint.events([envelope for arrival in arrivals for envelope in arrival.envelopes])
+            error = self._call(session, entrypoint, events)
+            if error is not None:
+                raise error
+        return True
 
     def _work(self) -> None:
         cleaned = 0.0
@@ -228,23 +251,28 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
 
         rows: one, or several that the handler takes together.
         """
+        try:
+            entrypoint = self._handlers[(rows[0].source, rows[0].type)]
+            events = [entrypoint.event(json.loads(row.envelope)) for row in rows]
+            session.info["context"] = events[0].context if len(events) == 1 else None
+            error = self._call(session, entrypoint, events)
+            if error is None:
+                session.flush()
+                say_now(session)
+        except Exception as unfit:  # it is this event's, whatever it is: let out, it would hold up all the others
+            return unfit
+        return error
+
+    def _call(self, session: Session, entrypoint: EventHandler, events: list[Received]) -> BaseException | None:
         finished = Signal()
 
         def finish(_worker: Any, _result: Any, exc_info: Any) -> tuple[None, None]:
             finished.send(exc_info[1] if exc_info else None)
             return None, None
 
-        try:
-            entrypoint = self._handlers[(rows[0].source, rows[0].type)]
-            events = [entrypoint.event(json.loads(row.envelope)) for row in rows]
-            session.info["context"] = events[0].context if len(events) == 1 else None
-            given = events if entrypoint.together else events[0]
-            self.container.spawn_worker(entrypoint, (session, given), {}, handle_result=finish)
-            error: BaseException | None = finished.wait()
-            if error is None:
-                session.flush()
-        except Exception as unfit:  # it is this event's, whatever it is: let out, it would hold up all the others
-            return unfit
+        given = events if entrypoint.together else events[0]
+        self.container.spawn_worker(entrypoint, (session, given), {}, handle_result=finish)
+        error: BaseException | None = finished.wait()
         return error
 
     def _put_off(self, session: Session, row: Any, failure: BaseException) -> None:
@@ -311,15 +339,18 @@ class EventHandler(Entrypoint):  # type: ignore[misc]
     together: the method takes a list of such events, worked in one transaction. For handlers alone that do nothing but
     write to their own database: what one does outside would be done again when another fails.
     urgent: somebody waits for what this does, so it goes before all that nobody waits for, however much there is.
+    at_once: with `together`: the same event again changes nothing here, so that it needs no row to be worked once. It
+    is worked as it arrives, and acknowledged when that is durable.
     """
 
     inbox = Inbox()
 
     def __init__(
         self, sources: str | Sequence[str], contract: Any, *, together: bool = False, urgent: bool = False,
-        **kwargs: Any,
+        at_once: bool = False, **kwargs: Any,
     ) -> None:  # fmt: skip
         self.together = together
+        self.at_once = at_once and together
         self.urgent = urgent
         self.sources = (sources,) if isinstance(sources, str) else tuple(sources)
         self.contract = contract
@@ -334,14 +365,23 @@ class EventHandler(Entrypoint):  # type: ignore[misc]
 
     def event(self, envelope: dict[str, Any]) -> Received:
         """The envelope as the handler gets it; unknown fields of a newer emitter are left out."""
+        return self._received(envelope, fresh_context(envelope["request_id"], envelope["traceparent"]))
+
+    def events(self, envelopes: Sequence[dict[str, Any]]) -> list[Received]:
+        """Many at once, under one context: theirs is work without questions to others."""
+        context = fresh_context()
+        return [self._received(envelope, context) for envelope in envelopes]
+
+    def _received(self, envelope: dict[str, Any], context: Context) -> Received:
         data = envelope["data"]
         if not isinstance(self.contract, str):
-            known = self.contract.__dataclass_fields__
-            data = self.contract(**{name: value for name, value in data.items() if name in known})
+            known = self.contract.__dataclass_fields__.keys()
+            if data.keys() - known:
+                data = {name: value for name, value in data.items() if name in known}
+            data = self.contract(**data)
         return Received(
             id=envelope["id"], source=envelope["source"], type=envelope["type"], time=envelope["time"],
-            subject=envelope["subject"], number=envelope["number"], data=data,
-            context=fresh_context(envelope["request_id"], envelope["traceparent"]),
+            subject=envelope["subject"], number=envelope["number"], data=data, context=context,
         )  # fmt: skip
 
 

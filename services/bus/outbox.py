@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import eventlet
@@ -22,6 +23,10 @@ from services.settings import load
 from services.tokens import Context
 
 RELAY_BATCH = 500
+# Of these there are far more than of all others, so those that lie beside each other travel in one message. What counts
+# for the broker is the number of messages.
+BUNDLED = frozenset({"access_traced.v1"})
+BUNDLE = 100
 CONFIRM_WAIT = 10.0  # seconds for the broker to confirm a batch
 
 log = logging.getLogger(__name__)
@@ -77,6 +82,21 @@ def _tell(session: Session, event: Any, subject: str | None, number: int | None)
     }  # fmt: skip
     add_to_outbox(session, event_id, kind.type, dumps(envelope).decode(), prompt=getattr(kind, "prompt", True))
     return event_id
+
+
+def bundles(rows: Sequence[Any]) -> Iterator[tuple[bytes, Any]]:
+    """The bodies of the messages that carry these rows of the outbox in their order, each with its first row.
+
+    A body is an envelope, or a JSON array of them.
+    """
+    for kind, beside in groupby(rows, key=lambda row: row.type if row.type in BUNDLED else row.event_id):
+        together = list(beside)
+        if len(together) == 1 or kind not in BUNDLED:
+            yield from ((row.envelope.encode(), row) for row in together)
+            continue
+        for at in range(0, len(together), BUNDLE):
+            some = together[at : at + BUNDLE]
+            yield f"[{','.join(row.envelope for row in some)}]".encode(), some[0]
 
 
 class Relay(DependencyProvider):  # type: ignore[misc]
@@ -142,12 +162,12 @@ class Relay(DependencyProvider):  # type: ignore[misc]
         self._link.channel()
         self._done, self._sent, self._broken = Signal(), False, False
         self._open.clear()
-        for row in rows:
+        for body, first in bundles(rows):
             self._link.channel()  # a link that has to be opened anew begins its count before this row, not after
             self._tag += 1
             self._open.add(self._tag)
             self._link.publish(
-                row.envelope.encode(), exchange, row.type, message_id=row.event_id, type=row.type, delivery_mode=2,
+                body, exchange, first.type, message_id=first.event_id, type=first.type, delivery_mode=2,
             )  # fmt: skip
         self._sent = True
         if self._open and not self._broken:

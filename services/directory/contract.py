@@ -302,6 +302,19 @@ class PersonSheet(TypedDict):
     workplaces: list[str] | None
 
 
+class Alike(TypedDict):
+    """Answer of `alike`: pairs of a professional and a patient, of those who were asked about; never a name."""
+
+    same_surname: list[tuple[str, str]]
+    same_person: list[tuple[str, str]]
+
+
+class PatientsByCommune(TypedDict):
+    """Answer of `patients_by_commune`: how many by commune, and `abroad` and `unknown`; who has nobody is left out."""
+
+    communes: dict[str, int]
+
+
 class LetterAddress(TypedDict):
     """Where and in which language a letter goes; never with a matricule."""
 

@@ -9,9 +9,11 @@ from nameko.timer import timer
 
 from services.db import now
 from services.directory import contract
+from services.directory.communes import Communes
 from services.directory.duplicates import Duplicates
 from services.directory.establishments import Establishments
 from services.directory.licences import AT_ONCE, Licences
+from services.directory.likeness import Likeness
 from services.directory.majority import Majority
 from services.directory.merging import Merging
 from services.directory.names import Names
@@ -28,7 +30,7 @@ CHANGE_LICENCES_EVERY = 5  # seconds: what is to end within a minute is told wit
 
 class Directory(
     Patients, Sheets, Openings, Merging, Searching, Duplicates, Professionals, Licences, Workplaces, Establishments,
-    Names, Majority,
+    Names, Majority, Communes, Likeness,
 ):  # fmt: skip
     """The nameko service; shapes and refusals are in contract.py."""
 

@@ -155,7 +155,7 @@ def deposited(row: store.Row) -> DocumentDeposited:
     return DocumentDeposited(
         record_id=row.record_id, document_id=row.document_id, version_id=row.version_id, document_type=row.type,
         category=row.category, level=row.level, author_id=row.author_id, media_type=row.media_type, size=row.size,
-        deposited_at=rfc3339(row.deposited_at), home_record_id=row.home_record_id,
+        deposited_at=rfc3339(row.deposited_at), home_record_id=row.home_record_id, folder=row.folder,
     )  # fmt: skip
 
 

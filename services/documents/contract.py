@@ -226,6 +226,7 @@ class DocumentDeposited:
     size: int
     deposited_at: str
     home_record_id: str | None = None
+    folder: str | None = None
 
 
 @dataclass(frozen=True)

@@ -350,6 +350,23 @@ class RecordPeople(TypedDict):
     assistants: list[str]
 
 
+class RecordHolders(TypedDict):
+    """Answer of `holders_of`: whose each record is; an unknown one is absent."""
+
+    holders: dict[str, str]
+
+
+HOLDERS_PAGE = 1000
+"""How many records one page of `holders_of_records` has."""
+
+
+class HoldersOfRecords(TypedDict):
+    """Answer of `holders_of_records`; `next`: after which record the next page begins, null on the last one."""
+
+    patient_ids: list[str]
+    next: str | None
+
+
 class FoundRecord(TypedDict):
     """What a search for patients says of a record; `actions`: what the reader may do next with the patient.
 

@@ -19,6 +19,7 @@ from services.dossier import (
     store_holders,
     store_merges,
     store_my_records,
+    store_record_facts,
 )
 from services.dossier.answers import allowed, judge, refused, require_id
 from services.dossier.representatives import named_at_opening, record_named, refusal_at_opening
@@ -128,14 +129,20 @@ class Records(Service):
         }
 
     @rpc(scope=("system/Patient.rs", "system/DocumentReference.rs", "system/DocumentReference.c"))
-    def access_scope(self, caller: Caller, *, record_id: str) -> dict[str, Any]:
+    def access_scope(
+        self, caller: Caller, *, record_id: str | None = None, patient_id: str | None = None
+    ) -> dict[str, Any]:
         """What this caller may do in this record, as an `AccessScope` on the wire. Writes no trace: the asker does.
 
+        patient_id: in place of a record's id, whose record is meant.
         The first time a ground lets a professional in, the holder is told by event, from this transaction.
         [domain: Who may see what]
         """
         with self.db.transaction(caller) as session:
-            _, scope = judge(session, caller, rules.id_of(record_id), now())
+            asked = rules.id_of(record_id)
+            if patient_id is not None:
+                asked = store_record_facts.record_of(session, rules.id_of(patient_id)) or contract.NOBODY
+            _, scope = judge(session, caller, asked, now())
         return scope.to_wire()
 
     @rpc_system("notifications")

@@ -25,13 +25,15 @@ class Reviews(Service):
     @rpc
     def reviews(
         self, caller: Caller, *, state: str | None = None, kind: str | None = None, limit: int = 50,
-        cursor: str | None = None,
+        cursor: str | None = None, mandate_id: str | None = None,
     ) -> contract.ReviewPage | Refusal:  # fmt: skip
         """The queue, the one that waits longest first; by state (waiting, taken, settled) and kind where named.
 
+        mandate_id: the review of this access alone, by which other desks lead here.
+
         Refuses: NotAllowed (privacy officers only), InvalidInput.
         """
-        at, queue = now(), rules_reviews.require_queue(state, kind, limit, cursor)
+        at, queue = now(), rules_reviews.require_queue(state, kind, limit, cursor, mandate_id)
         with self.db.transaction(caller) as session:
             if not rules_reviews.may_review(caller.capacity, caller.role):
                 return refused(session, caller, "review.searched", at, None, NotAllowed())

@@ -68,15 +68,20 @@ class Queue:
     kind: str | None
     limit: int
     after: str | None
+    mandate_id: str | None = None
 
 
-def require_queue(state: object, kind: object, limit: object, cursor: object) -> Queue:
+def require_queue(
+    state: object, kind: object, limit: object, cursor: object, mandate_id: object = None
+) -> Queue:  # fmt: skip
     """A page of the queue. Refuses: InvalidInput."""
     if state is not None and state not in REVIEW_STATES:
         raise _invalid("/state", "choice")
     if kind is not None and kind not in OWN_ACCESSES:
         raise _invalid("/kind", "choice")
-    return Queue(_text(state), _text(kind), require_limit(limit), None if cursor is None else _id(cursor))
+    after = None if cursor is None else _id(cursor)
+    mandate = None if mandate_id is None else _id(mandate_id, "/mandate_id", "uuid")
+    return Queue(_text(state), _text(kind), require_limit(limit), after, mandate)
 
 
 def require_limit(limit: object) -> int:
@@ -154,11 +159,11 @@ def _day(value: object, pointer: str) -> date:
     return day
 
 
-def _id(value: object) -> str:
+def _id(value: object, pointer: str = "/cursor", message: str = "cursor") -> str:
     try:
         return str(UUID(value)) if isinstance(value, str) else str(UUID(""))
     except ValueError:
-        raise _invalid("/cursor", "cursor") from None
+        raise _invalid(pointer, message) from None
 
 
 def _text(value: object) -> str | None:

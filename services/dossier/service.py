@@ -25,6 +25,7 @@ from services.dossier.depositing import Depositing
 from services.dossier.dispensing import Dispensing
 from services.dossier.emergency import Emergency
 from services.dossier.finding import Finding
+from services.dossier.holders import Holders
 from services.dossier.keeping import Keeping
 from services.dossier.life import Life
 from services.dossier.mandates import Mandates
@@ -79,6 +80,7 @@ class Dossier(
     Finding,
     RecordFacts,
     People,
+    Holders,
     Representatives,
     Assistants,
     Autonomy,

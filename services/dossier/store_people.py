@@ -1,14 +1,16 @@
-"""The query of those who stand on the holder side of a record."""
+"""The queries of those who stand on the holder side of a record, and of whose records there are."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.dossier import contract
+from services.dossier.models import Record
 
 # After a death that nobody has withdrawn there is no holder side any more: only the agency acts.
 _PEOPLE = sa.text(
@@ -54,3 +56,16 @@ def people_of(session: Session, record_id: str, acting_alone: Collection[str], a
         "representatives": those("representatives"),
         "assistants": those("assistants"),
     }
+
+
+def holders(session: Session, after: str | None, limit: int) -> Sequence[Any]:
+    """The records that are neither closed nor deleted after one, in the order of their ids, and whose they are."""
+    query = sa.select(Record.record_id, Record.patient_id).where(Record.state.in_(["open", "open_by_lapse", "active"]))
+    query = query.order_by(Record.record_id).limit(limit)
+    return session.execute(query if after is None else query.where(Record.record_id > after)).all()
+
+
+def holders_of(session: Session, record_ids: Collection[str]) -> dict[str, str]:
+    """Whose each of these records is; nothing of one that does not exist."""
+    found = sa.select(Record.record_id, Record.patient_id).where(Record.record_id.in_(record_ids))
+    return {row.record_id: row.patient_id for row in session.execute(found)}

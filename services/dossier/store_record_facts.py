@@ -1,4 +1,4 @@
-"""The query of what an identity sheet shows of a record."""
+"""The queries that begin with a patient: what an identity sheet shows of a record, and which record it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from sqlalchemy.orm import Session
 
 from services.db import rfc3339
 from services.dossier import contract
-from services.dossier.models import PatientMerge, Record, StateChange
+from services.dossier.models import Id, PatientMerge, Record, StateChange
+
+RUNNING = "running"
 
 
 def facts(session: Session, patient_id: str, only_for: str | None) -> contract.RecordFacts | None:
@@ -32,3 +34,18 @@ def facts(session: Session, patient_id: str, only_for: str | None) -> contract.R
         "since": rfc3339(row.since),
         "cause": row.cause,
     }  # fmt: skip
+
+
+def record_of(session: Session, patient_id: str) -> str | None:
+    """Returns the record that speaks for a patient, also for one who was found to be the same as another."""
+    speaks = sa.select(PatientMerge.speaks_id).where(
+        PatientMerge.merged_id == patient_id, PatientMerge.state == RUNNING
+    )
+    found = session.scalar(
+        sa.select(Record.record_id).where(
+            Record.patient_id == sa.func.coalesce(speaks.scalar_subquery(), sa.literal(patient_id, Id)),
+            Record.state != "deleted",
+            Record.merged_into.is_(None),
+        )
+    )
+    return None if found is None else str(found)

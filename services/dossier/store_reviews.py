@@ -39,6 +39,8 @@ def reviews(session: Session, queue: Queue) -> Sequence[Any]:
         query = query.where(Review.state == queue.state)
     if queue.kind is not None:
         query = query.where(Review.kind == queue.kind)
+    if queue.mandate_id is not None:
+        query = query.where(Review.mandate_id == queue.mandate_id)
     if queue.after is not None:
         last = sa.select(Review.opened_at, Review.review_id).where(Review.review_id == queue.after)
         query = query.where(sa.tuple_(Review.opened_at, Review.review_id) > last.scalar_subquery())

@@ -47,6 +47,7 @@ SUBSCRIPTIONS: Final[dict[tuple[str, str], str]] = {
     ("documents", "deposit_requested.v1"): "on_deposit_requested",
     ("documents", "deposit_wish_changed.v1"): "on_deposit_wish_changed",
     ("documents", "deposit_opposed.v1"): "on_deposit_opposed",
+    ("audit", "case_answered.v1"): "on_case_answered",
 }
 """(emitter, event type) -> handler. The handler's name is part of the contract: parked events are known by it."""
 

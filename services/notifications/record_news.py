@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
+from services.audit.contract import CaseAnswered
 from services.bus import Received, on
 from services.documents.contract import (
     BlockReminderDue,
@@ -236,6 +237,17 @@ class RecordNews(Telling):
         if removed.cause == "term":
             told = replace(event, id=news.once_an_hour(occasion, removed.record_id, removed.at))
         self._tell_each(session, told, readers, removed.at)
+
+    # --- the privacy officer ------------------------------------------------------------------------------------------
+
+    @on("audit", CaseAnswered)
+    def on_case_answered(self, session: Session, event: Received) -> None:
+        """Tells the holder side that the privacy officer answered; nobody from whom the document is hidden."""
+        answered: CaseAnswered = event.data
+        people = self.dossier.people_of(event.context, record_id=answered.record_id)
+        side = news.readers("record_news.case_answered", people)
+        told = [reader for reader in side if news.may_hear_of(reader, answered.hidden)]
+        self._tell_each(session, event, told, answered.at)
 
     def _tell_side(self, session: Session, event: Received, occasion: str, record_id: str, at: str) -> None:
         """Tells those of the holder side whom this concerns, whoever they are now."""

@@ -41,6 +41,7 @@ AUDIENCE: Final[dict[str, tuple[str, ...]]] = {
     "record_news.dispensed": _SIDE,
     "record_news.deposit_overdue": _SIDE,
     "record_news.rectification_answered": _SIDE,
+    "record_news.case_answered": _SIDE,
     "record_news.deposit_opposed": _SIDE,
     "record_news.document_removed": _SIDE,
     "record_news.documents_expired": _SIDE,
@@ -150,7 +151,7 @@ def occasion_of_removal(cause: str) -> str | None:
 
 
 def may_hear_of(reader: Reader, hidden: str | None) -> bool:
-    """Whether somebody of the holder side hears of the end of a document that was hidden so while it was there.
+    """Whether somebody of the holder side hears of what concerns a document that is, or was to its end, hidden so.
 
     [L14 16(5), L14 13]
     """

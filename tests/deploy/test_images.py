@@ -44,7 +44,7 @@ def commands() -> list[tuple[str, list[str]]]:
 
 
 def test_every_process_has_its_place_on_the_cluster_and_in_compose() -> None:
-    wanted = {*SERVICES, "gateway", "broker-auth", "examiner"}
+    wanted = {*SERVICES, "gateway", "broker-auth", "examiner", "notary"}
     assert set(pods()) == wanted
     assert wanted <= set(composed())
     assert {file.stem for file in (DEPLOY / "k8s").glob("*.yaml")} == {*SERVICES, "gateway"}

@@ -56,13 +56,14 @@ def test_secrets_are_kept_and_differ_from_each_other_and_from_clone_to_clone(lay
 def test_no_process_is_given_the_secrets_of_another(layout: Layout) -> None:
     own = {
         **{service: {f"database_{service}", f"broker_{service}"} for service in SERVICES},
-        "gateway": {"broker_gateway"},
+        "gateway": {"broker_gateway", "seal"},
         "operator": {"broker_operator"},
         "broker_auth": {"database_notifications"},
     }
     own["identity"] |= {"identity_key", "luxtrust_client_secret"}
     own["documents"] |= {"s3_access_key", "s3_secret_key"}
     own["examiner"] = {"database_documents", "s3_access_key", "s3_secret_key"}
+    own["notary"] = {"database_audit", "notary_key"}
     for process, allowed in own.items():
         told = json.dumps(processes.settings_of(layout, process))
         assert {name for name, secret in layout.secrets.items() if secret in told} == allowed, process

@@ -14,7 +14,7 @@ R7 = {
     "directory": (),
     "dossier": (),
     "documents": ("dossier", "directory"),
-    "audit": ("dossier",),
+    "audit": ("dossier", "directory"),
     "notifications": ("identity", "dossier", "directory"),
 }
 LISTENING = {"dossier": {("identity", "account_activated.v1"): "on_account_activated"}}

@@ -43,6 +43,18 @@ class Begged:
     thing_id: str
 
 
+@dataclass(frozen=True)
+class Seen:
+    """One of many that nobody waits for; on the bus under the name of those that travel together."""
+
+    type: ClassVar[str] = "access_traced.v1"
+    subject: ClassVar[str | None] = None
+    prompt: ClassVar[bool] = False
+
+    thing_id: str
+    mood: str
+
+
 class NotToday(Refusal):
     """The probe says no."""
 
@@ -159,6 +171,15 @@ class Probe(Service):
             return [emit(session, Poked(thing_id=thing_id, mood=mood)) for _ in range(times)]
 
     @rpc_public
+    def see(self, context: Context, *, moods: list[str]) -> list[str]:
+        with self.db.transaction(context) as session:
+            session.execute(sa.text("create table if not exists sights (thing_id text primary key, seen int)"))
+            seen = [Seen(thing_id=new_id(), mood=mood) for mood in moods]
+            for one in seen:
+                emit(session, one)
+            return [one.thing_id for one in seen]
+
+    @rpc_public
     def beg(self, context: Context, *, thing_id: str) -> str:
         with self.db.transaction(context) as session:
             return emit(session, Begged(thing_id=thing_id))
@@ -208,6 +229,14 @@ class Probe(Service):
     def on_poked(self, session: Session, events: list[Received]) -> None:
         for event in events:
             self._poke(session, event)
+
+    @on("audit", Seen, together=True, at_once=True)
+    def on_seen(self, session: Session, events: list[Received]) -> None:
+        for event in events:
+            keep = "insert into sights values (:thing, :seen) on conflict do nothing"
+            session.execute(sa.text(keep), {"thing": event.data.thing_id, "seen": len(events)})
+            if event.data.mood == "bad":
+                raise ValueError("a bad mood")
 
     def _poke(self, session: Session, event: Received) -> None:
         _mark(session, f"poked {event.data.thing_id}", event.number or 0)

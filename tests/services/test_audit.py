@@ -204,8 +204,8 @@ def test_an_entry_travels_with_exactly_its_fields(house: House) -> None:
     patient, record_id = open_record(house)
     assert set(entries(house, patient, record_id)[0]) == {
         "entry_id", "at", "action", "account_id", "capacity", "professional_id", "patient_id", "profession",
-        "establishment_id", "object_id", "object_type", "ground", "rule", "outcome", "reason", "software",
-        "request_id", "count",
+        "establishment_id", "object_id", "object_type", "document_type", "ground", "rule", "outcome", "reason",
+        "software", "request_id", "count",
     }  # fmt: skip
 
 

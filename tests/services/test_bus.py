@@ -29,7 +29,7 @@ from services.refusals import NotAllowed, Refusal, TooManyTries, Unauthenticated
 from services.rpc import RpcClient
 from services.settings import Settings
 from services.tokens import AUDIENCE, ISSUER, Context
-from tests.services.probe import Begged, NotToday, Poked
+from tests.services.probe import Begged, NotToday, Poked, Seen
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
@@ -425,6 +425,59 @@ def test_an_event_that_somebody_waits_for_goes_before_all_that_nobody_waits_for(
     eventually(lambda: _when(bus.marks().get(f"poked {thing}"), 1 + many), "all the others")
 
 
+def _sights(bus: Bus) -> dict[str, int]:
+    with bus.engine.begin() as connection:
+        rows = connection.execute(sa.text("select thing_id, seen from sights"))
+        return {row.thing_id: row.seen for row in rows}
+
+
+def _in_the_inbox(bus: Bus, things: list[str]) -> list[Any]:
+    with bus.engine.begin() as connection:
+        rows = connection.execute(sa.select(inbox).where(inbox.c.type == Seen.type)).all()
+    return [row for row in rows if json.loads(row.envelope)["data"]["thing_id"] in things]
+
+
+def test_events_of_which_there_are_many_travel_together_and_are_worked_as_they_arrive(bus: Bus) -> None:
+    things = bus.ask("see", moods=["good"] * 300)
+    seen = eventually(lambda: _all(_sights(bus), things), "all of them")
+    assert max(seen[thing] for thing in things) > 1, "one transaction for many"
+    assert not _in_the_inbox(bus, things), "what is worked as it arrives needs no row"
+    again = bus.ask("see", moods=["good"])
+    eventually(lambda: _all(_sights(bus), again), "a single one")
+
+
+def _all(sights: dict[str, int], things: list[str]) -> dict[str, int]:
+    return sights if set(things) <= set(sights) else {}
+
+
+def test_one_that_fails_among_many_goes_the_way_of_all_others_and_undoes_none_of_them(bus: Bus) -> None:
+    things = bus.ask("see", moods=["good", "bad", "good", "good"])
+    good = [things[0], *things[2:]]
+    eventually(lambda: _all(_sights(bus), good), "the good ones")
+    row = eventually(lambda: next(iter(r for r in _in_the_inbox(bus, things[1:2]) if r.attempts), None), "its try")
+    assert (row.state, row.cause) == ("due", "ValueError")
+    assert things[1] not in _sights(bus)
+    with bus.engine.begin() as connection:  # the cause is mended
+        mended = row.envelope.replace('"bad"', '"good"')
+        change = inbox.update().where(inbox.c.event_id == row.event_id)
+        connection.execute(change.values(envelope=mended, due_at=now()))
+    eventually(lambda: _all(_sights(bus), things), "the mended one")
+
+
+def test_a_bundle_with_a_stranger_in_it_is_parked_as_a_whole(bus: Bus) -> None:
+    data = {"mood": "good"}
+    common = {"source": "audit", "type": Seen.type, "time": "2026-01-01T00:00:00Z", "subject": None, "number": None,
+              "request_id": "r", "traceparent": "t"}  # fmt: skip
+    bus.ask("see", moods=[])
+    things = [new_id(), new_id()]
+    bundle = [{**common, "id": new_id(), "data": {**data, "thing_id": thing}} for thing in things]
+    bundle[1]["source"] = "dossier"
+    _publish(bus, "audit", json.dumps(bundle).encode(), Seen.type)
+    rows = eventually(lambda: _in_the_inbox(bus, things) or None, "the parked rows")
+    assert [row.state for row in rows] == ["parked", "parked"]
+    assert not set(things) & set(_sights(bus))
+
+
 def _tried(row: Any) -> Any:
     return row if row is not None and row.attempts > 0 else None
 
@@ -461,16 +514,17 @@ def _parked(bus: Bus, kind: str) -> int:
         return connection.scalar(sa.select(sa.func.count()).select_from(inbox).where(inbox.c.type == kind)) or 0
 
 
-def _publish(bus: Bus, process: str, body: bytes) -> None:
+def _publish(bus: Bus, process: str, body: bytes, kind: str = Poked.type) -> None:
     settings = settings_of(bus.stack, process)
     with amqp.Connection(f"{settings.broker_host}:{settings.broker_port}", settings.broker_user,
                          settings.broker_password, virtual_host=settings.broker_vhost) as connection:  # fmt: skip
         message = amqp.Message(body, user_id=settings.broker_user, delivery_mode=2)
-        connection.channel().basic_publish(message, f"{process}.events", Poked.type)
+        connection.channel().basic_publish(message, f"{process}.events", kind)
 
 
 def test_events_survive_a_process_killed_at_any_moment(bus: Bus) -> None:
     thing, total = new_id(), 0
+    seen: list[str] = []
     stop = threading.Event()
 
     def pokes() -> int:
@@ -478,6 +532,7 @@ def test_events_survive_a_process_killed_at_any_moment(bus: Bus) -> None:
         while not stop.is_set():
             try:
                 done += len(bus.ask("poke", context(2), thing_id=thing, mood="good"))
+                seen.extend(bus.ask("see", context(2), moods=["good"] * 5))
             except Refusal:
                 time.sleep(0.05)
         return done
@@ -494,6 +549,7 @@ def test_events_survive_a_process_killed_at_any_moment(bus: Bus) -> None:
     eventually(lambda: _empty(bus) and _none_due(bus), "the backlog's end")
     count, highest = bus.marks()[f"poked {thing}"]
     assert count == highest >= total  # each committed event once; an unanswered one may be there too
+    assert eventually(lambda: _all(_sights(bus), seen), "those that are worked as they arrive")
 
 
 def _none_due(bus: Bus) -> bool:

@@ -235,6 +235,11 @@ def test_the_queue_is_narrowed_and_comes_in_pages_the_longest_waiting_first(hous
             break
     assert seen == [[records[0], records[2], records[3]], [records[4]]]
     assert house.dossier.reviews(officer, cursor=new_id())["reviews"] == []
+    one = everything[2]
+    assert [each["review_id"] for each in house.dossier.reviews(officer, mandate_id=one["mandate_id"])["reviews"]] == [
+        one["review_id"]
+    ]
+    assert house.dossier.reviews(officer, mandate_id=one["mandate_id"], state="taken")["reviews"] == []
 
 
 @pytest.mark.parametrize(
@@ -245,6 +250,7 @@ def test_the_queue_is_narrowed_and_comes_in_pages_the_longest_waiting_first(hous
         ({"limit": 0}, {"pointer": "/limit", "message": "range"}),
         ({"limit": 101}, {"pointer": "/limit", "message": "range"}),
         ({"cursor": "there"}, {"pointer": "/cursor", "message": "cursor"}),
+        ({"mandate_id": "that one"}, {"pointer": "/mandate_id", "message": "uuid"}),
     ],
 )
 def test_a_queue_that_cannot_be_shown_is_pointed_at(

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from deploy.local import processes
 from deploy.local.stack import Stack
+from services.audit.contract import CaseAnswered
 from services.db import new_id, now, rfc3339
 from services.documents.contract import (
     BlockReminderDue,
@@ -344,6 +345,9 @@ TOLD: list[tuple[str, Told, dict[str, str]]] = [
     ("rectification answered", lambda ring: RectificationAnswered(
         ring.record_id, new_id(), new_id(), str(ring.professional.professional_id), "done", AT),
      dict.fromkeys(SIDE, "rectification_answered")),
+    ("case answered", lambda ring: CaseAnswered(ring.record_id, new_id(), AT), dict.fromkeys(SIDE, "case_answered")),
+    ("case answered, about what is hidden from representatives",
+     lambda ring: CaseAnswered(ring.record_id, new_id(), AT, "withheld"), {"holder": "case_answered"}),
     ("deposit of the holder rejected", rejected("holder"), {"holder": "deposit_rejected"}),
     ("deposit of an assistant rejected", rejected("assistant"), {"assistant": "deposit_rejected"}),
     ("dispensed", dispensed(None), dict.fromkeys(SIDE, "dispensed")),
@@ -362,6 +366,8 @@ TOLD: list[tuple[str, Told, dict[str, str]]] = [
 ]  # fmt: skip
 
 SILENT: list[tuple[str, Told]] = [
+    ("case answered, about what is hidden from the patient",
+     lambda ring: CaseAnswered(ring.record_id, new_id(), AT, "blocked")),
     ("deposit asked for and met, told by the document itself to who may see it", asked_for("met")),
     ("presence mandate", mandate("presence")),
     ("dispensed, hidden from the patient", dispensed("blocked")),

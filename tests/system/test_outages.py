@@ -31,6 +31,7 @@ def ward(village: Village) -> Iterator[tuple[Visitor, Visitor]]:
     for process in (*SERVICES, "examiner", "rabbitmq", "weed", "postgres", "gateway"):
         village.platform.start(process)
     village.platform.wait_ready()
+    assert village.platform.differences() == [], "every reading that was answered has exactly its one trace"
 
 
 def slowly(body: bytes) -> Iterator[bytes]:
