@@ -322,6 +322,8 @@ def remember(session: Session, who: Caller | Context, operation: str, body: Any,
     if who.context.idempotency_key is not None:
         digest = _digest(body)
         account, key = _place(who, who.context.idempotency_key, digest)
+        if _REMEMBER in session.info[_LAST_WORDS]:  # of another operation: the same words said twice would be said once
+            say_now(session)
         say_last(
             session, _REMEMBER, asked_by=account, asked_for=operation, asked_under=key, asked_digest=digest,
             answered=json.dumps(response), answered_at=now(),

@@ -15,6 +15,7 @@ from deploy.bench import (
     decisions,
     deposits,
     finding,
+    histories,
     loads,
     logins,
     memory,
@@ -64,6 +65,7 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (finding.record_page, ("record_page_10m", "record_page_10m_p99")),
     (finding.tree, ("tree_10m", "tree_10m_p99")),
     (finding.keyword, ("keyword_10m", "keyword_10m_p99")),
+    (histories.page, ("history_page",)),
     (verifying.verify, ("verify", "verify_history")),
     (loads.bulk_load, ("bulk_load", "bulk_load_professionals")),
 )

@@ -1,9 +1,9 @@
-"""What finding spends in its database: the service's own methods, and their statements alone by psycopg2.
+"""What reading spends in its database: a service's own methods, and their statements alone by psycopg2.
 
-Runs documents' methods in this process, over the measured database and with a scope that dossier gave, and takes the
-time of every statement that reaches the driver, begin, trace and commit included. What was noted is sent again by
-psycopg2 and nothing else. A line on stdin says what is asked; a line on stdout tells p50 of both and, of several
-clients at once, p99 of the statements alone, in milliseconds.
+Runs the methods of documents or audit in this process, over the measured database and with a scope that dossier gave,
+and takes the time of every statement that reaches the driver, begin, trace and commit included. What was noted is sent
+again by psycopg2 and nothing else. A line on stdin says what is asked; a line on stdout tells p50 of both and, of
+several clients at once, p99 of the statements alone, in milliseconds.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ import sqlalchemy as sa
 from deploy.bench.bare_decision import caller
 from deploy.bench.rounds import percentile
 from deploy.bench.shelf_texts import queries
+from services.audit.service import Audit
 from services.db import Sessions
 from services.documents.service import Documents
 from services.refusals import Refusal
 from services.settings import load
+from services.tokens import Caller
 
 Statement = tuple[str, Any]
 
@@ -57,13 +59,23 @@ class Timed:
 
 
 class Scoped:
-    """Dossier's answer, given beforehand: it is the finding that is measured here."""
+    """Dossier's answer, given beforehand: it is the reading that is measured here."""
 
     def __init__(self, scope: dict[str, Any]) -> None:
         self._scope = scope
 
     def access_scope(self, _who: Any, *, record_id: str) -> dict[str, Any]:
         return {**self._scope, "record_id": record_id}
+
+
+SERVICES: dict[str, Callable[[], Any]] = {"documents": Documents, "audit": Audit}
+
+
+def _reader(scope: dict[str, Any]) -> Caller:
+    """Whoever the scope was given to."""
+    if scope["holder_side"]:
+        return caller("patient")
+    return caller("professional", professional_id=scope["reader_id"], profession="physician")
 
 
 class Bare:
@@ -73,10 +85,10 @@ class Bare:
         self._url = load().database_url
         self._records: list[str] = told["records"]
         self._timed = Timed(self._url)
-        self._service = Documents()
+        self._service = SERVICES[told["service"]]()
         # nameko gives each worker what these attributes name
         vars(self._service).update(db=self._timed.sessions, dossier=Scoped(told["scope"]))
-        self._reader = caller("professional", professional_id=told["scope"]["reader_id"], profession="physician")
+        self._reader = _reader(told["scope"])
 
     def measured(self, what: str, clients: int, times: int, seed: int) -> list[float]:
         """p50 of the service's statements and of the same alone, one client each; p99 of them alone, of many clients.

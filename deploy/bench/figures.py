@@ -118,6 +118,8 @@ CATALOGUE: tuple[Figure, ...] = (
            "INSERT commits of 16", target=0.85),
     Figure("audit_batch", "traces a second from the full queue into the store, sealed beside : bare INSERT of 500 rows "
            "a commit", target=0.7),
+    Figure("history_page", "newest page of a record's access history among all (100 million entries when full), ms at "
+           "p50 in the statements of the service : the same by psycopg2", "lower", 1.3),
     Figure("patient_lookup", "patient found by matricule among all, ms at p99 : GET with one RPC without SQL and one "
            "commit, both at p99", "lower", 2),
     Figure("patient_search", "patient sought by a name with a mistake in it, ms at p95", "lower", 150),

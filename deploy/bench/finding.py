@@ -2,7 +2,7 @@
 
 Each request is of another record, drawn from those that hold something. First what the service's transaction spends in
 its statements, beside the same statements sent by psycopg2 alone, one client each. Then the 99th percentile
-through the gateway, beside what the issue grants: thrice that of a GET with one RPC and no SQL, asked by as many
+through the gateway, beside what it may be: thrice that of a GET with one RPC and no SQL, asked by as many
 clients in the same rounds, and thrice that of the bare statements.
 """
 
@@ -54,7 +54,7 @@ def _measured(ground: Ground, figure: str, method: str, ask: Ask) -> list[Row]:
     amount, records = ground.amount, shelves.fill(ground)
     times = max(LEAST, amount.pages // 2)
     service, alone, through, granted = [], [], [], []
-    with _bare(ground, records) as bare:
+    with bare_reading(ground, "documents", records, scope_of(ground, "physician", records[0])) as bare:
         for number in range(amount.rounds + 1):  # the first warms all of it up
             p50, bare_p50, bare_p99 = bare(method, times, SEED + number)
             seen, empty = _through(ground, records, ask, times, SEED + number)
@@ -125,21 +125,24 @@ def _crowd(ground: Ground, requests: list[bytes]) -> list[float]:
 
 
 @cache
-def _scope(ground: Ground, record_id: str) -> Any:
-    """What dossier says of the demo physician in one of these records; in all of them it is the same."""
+def scope_of(ground: Ground, role: str, record_id: str) -> Any:
+    """What dossier says of one of the demo people in a record; in all that are measured it is the same."""
     client = RpcClient(ground.settings("gateway"))
     try:
-        token = ground.person("physician").tokens["access_token"]
+        token = ground.person(role).tokens["access_token"]
         return client.call("dossier", "access_scope", context(token), record_id=record_id)
     finally:
         client.close()
 
 
 @contextmanager
-def _bare(ground: Ground, records: tuple[str, ...]) -> Iterator[Callable[[str, int, int], list[float]]]:
+def bare_reading(
+    ground: Ground, service: str, records: tuple[str, ...], scope: Any
+) -> Iterator[Callable[[str, int, int], list[float]]]:
+    """Asks a method of a service so often, with a seed: p50 of its statements, p50 and p99 of the same alone, in ms."""
     layout = ground.stack.layout
-    environment = {"OPENDSP_SETTINGS": str(layout.settings_file("documents"))}
-    told = {"records": records, "scope": _scope(ground, records[0])}
+    environment = {"OPENDSP_SETTINGS": str(layout.settings_file(service))}
+    told = {"service": service, "records": records, "scope": scope}
     with program(layout, ["-W", "ignore", "-m", "deploy.bench.bare_finding"], environment, pipes=True) as process:
         _say(process, told)
 
@@ -148,7 +151,7 @@ def _bare(ground: Ground, records: tuple[str, ...]) -> Iterator[Callable[[str, i
             assert process.stdout is not None
             answer = process.stdout.readline()
             if not answer:
-                raise RuntimeError("finding cannot be measured; the reason stands above")
+                raise RuntimeError("reading cannot be measured; the reason stands above")
             found: list[float] = json.loads(answer)
             return found
 
