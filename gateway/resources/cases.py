@@ -19,7 +19,7 @@ _REFUSES = ("record_not_found", "record_closed")
 )  # fmt: skip
 def open_case(record_id: str, entry_id: str, body: dict[str, Any]) -> Any:
     """Has the agency's privacy officer look at an entry that is not recognised. For the holder and representatives."""
-    return ask("audit", "open_case", record_id=record_id, entry_id=entry_id, question=body.get("question"))
+    return ask("audit", "open_case", record_id=record_id, entry_id=entry_id, comment=body.get("comment"))
 
 
 @operation(

@@ -117,8 +117,8 @@ class EntriesFound(Shape):
 
 
 class CaseAsked(Shape):
-    question = Text("What there is to ask, in one's own words.", maximum=WORDS_LENGTH)
-    example: ClassVar = {"question": "Je ne connais pas ce cabinet."}
+    comment = Text("What there is to ask, in one's own words.", maximum=WORDS_LENGTH)
+    example: ClassVar = {"comment": "Je ne connais pas ce cabinet."}
 
 
 class Case(Shape):
@@ -128,7 +128,7 @@ class Case(Shape):
     entry_id = Id("The entry that is not recognised.")
     state = Choice(QUEUE_STATES)
     opened_at = Moment()
-    question = Text(allow_none=True)
+    comment = Text(allow_none=True)
     verdict = Choice(FINDINGS, "How the access was found.", allow_none=True)
     answer = Text("Of the privacy officer.", allow_none=True)
     answered_at = Moment(allow_none=True)
@@ -139,7 +139,7 @@ class Case(Shape):
         "entry_id": ID,
         "state": "settled",
         "opened_at": TIME,
-        "question": "Je ne connais pas ce cabinet.",
+        "comment": "Je ne connais pas ce cabinet.",
         "verdict": "justified",
         "answer": "Votre médecin y remplace un confrère.",
         "answered_at": TIME,

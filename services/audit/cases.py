@@ -38,17 +38,17 @@ class CaseDesk(Oversight):
 
     @rpc
     def open_case(
-        self, caller: Caller, *, record_id: str, entry_id: str, question: str | None = None
+        self, caller: Caller, *, record_id: str, entry_id: str, comment: str | None = None
     ) -> CaseShown | Refusal:
         """ "I do not recognise this": has the privacy officer look at an entry of the access history.
 
-        question: in the holder's own words, where they have any; it stands in no trace and no event.
+        comment: in the holder's own words, where they have any; it stands in no trace and no event.
         Refuses: RecordNotFound (to everybody but the holder side), RecordClosed, NotAllowed (assistants), EntryNotFound
         (none in the history as the caller reads it), CaseExists, InvalidInput. [RGD 8]
         """
-        asked, entry_id = rules_oversight.require_question(question), rules.as_id(entry_id) or new_id()
+        asked, entry_id = rules_oversight.require_comment(comment), rules.as_id(entry_id) or new_id()
         scope = self._scope_of_case(caller, record_id)
-        body = {"record_id": scope.record_id, "entry_id": entry_id, "question": asked}
+        body = {"record_id": scope.record_id, "entry_id": entry_id, "comment": asked}
         about = {"object_id": entry_id, "object_type": "entry"}
         with self.db.transaction(caller) as session:
             refusal = _barred(scope, asks=True)
@@ -204,7 +204,7 @@ def _shown(row: Any) -> CaseShown:
         "entry_id": row.trace_id,
         "state": row.state,
         "opened_at": rfc3339(row.opened_at),
-        "question": row.question,
+        "comment": row.comment,
         "verdict": row.verdict,
         "answer": row.note,
         "answered_at": rfc3339(row.settled_at) if settled else None,

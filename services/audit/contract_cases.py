@@ -59,7 +59,7 @@ class CaseShown(TypedDict):
     entry_id: str
     state: str
     opened_at: str
-    question: str | None
+    comment: str | None
     verdict: str | None
     answer: str | None
     answered_at: str | None

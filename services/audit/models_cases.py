@@ -39,7 +39,7 @@ def _worked(table: str) -> tuple[sa.CheckConstraint, ...]:
 class Case(Worked, Model):
     """Somebody of the holder side does not recognise an access; of one entry there is one case.
 
-    `record_id` is the entry's own record. `question`: what they ask, in their words; `note`: the answer, which they
+    `record_id` is the entry's own record. `comment`: what they ask, in their words; `note`: the answer, which they
     read. Neither stands in any trace or event.
     """
 
@@ -57,7 +57,7 @@ class Case(Worked, Model):
     opened_at: Mapped[dt.datetime] = mapped_column(Moment)
     opened_by: Mapped[str] = mapped_column(Id)
     patient_id: Mapped[str | None] = mapped_column(Id)
-    question: Mapped[str | None] = mapped_column(sa.Text)
+    comment: Mapped[str | None] = mapped_column(sa.Text)
 
 
 class Alert(Worked, Model):

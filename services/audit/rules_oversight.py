@@ -113,9 +113,9 @@ def require_id(value: object, pointer: str, code: str = "uuid") -> str | None:
         raise _invalid(pointer, code) from None
 
 
-def require_question(question: object) -> str | None:
+def require_comment(comment: object) -> str | None:
     """Returns what the holder asks, None where they only do not recognise it. Refuses: InvalidInput."""
-    return None if question is None else _words(question, "/question")
+    return None if comment is None else _words(comment, "/comment")
 
 
 def require_finding(verdict: object, note: object, pointer: str) -> tuple[str, str]:

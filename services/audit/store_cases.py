@@ -31,12 +31,12 @@ def record_of_entry(session: Session, record_id: str, entry_id: str, without: Se
 
 
 def open_case(
-    session: Session, entry_id: str, record_id: str, by: Caller, question: str | None, at: datetime
+    session: Session, entry_id: str, record_id: str, by: Caller, comment: str | None, at: datetime
 ) -> tuple[str, bool]:  # fmt: skip
     """Opens a case about an entry; of two at once one is opened. Returns its id, and whether it is new."""
     row = insert(Case).values(
         case_id=new_id(), trace_id=entry_id, record_id=record_id, opened_at=at, opened_by=by.account_id,
-        patient_id=by.patient_id, question=question,
+        patient_id=by.patient_id, comment=comment,
     )  # fmt: skip
     made = session.scalar(row.on_conflict_do_nothing(index_elements=["trace_id"]).returning(Case.case_id))
     if made is not None:

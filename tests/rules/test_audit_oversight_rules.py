@@ -102,11 +102,11 @@ def test_a_finding_has_one_of_its_words_and_a_reason(verdict: object, note: obje
 
 
 def test_a_question_is_asked_in_words_or_in_none() -> None:
-    assert rules.require_question(None) is None
-    assert rules.require_question(" Who is this? ") == "Who is this?"
+    assert rules.require_comment(None) is None
+    assert rules.require_comment(" Who is this? ") == "Who is this?"
     for wrong in ("", "   ", 7, "x" * (WORDS_LENGTH + 1)):
         with pytest.raises(InvalidInput):
-            rules.require_question(wrong)
+            rules.require_comment(wrong)
 
 
 def test_a_day_is_one_in_luxembourg_whatever_the_season() -> None:

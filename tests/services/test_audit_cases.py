@@ -52,7 +52,7 @@ class Scene:
         house.deliver()
 
     def open(self, who: Caller | None = None, **changes: Any) -> Any:
-        given = {"record_id": self.record_id, "entry_id": self.entry_id, "question": QUESTION}
+        given = {"record_id": self.record_id, "entry_id": self.entry_id, "comment": QUESTION}
         return self.house.audit.open_case(who or self.holder, **(given | changes))
 
     def cases(self, who: Caller | None = None) -> list[dict[str, Any]]:
@@ -111,7 +111,7 @@ def scene(house: OversightHouse) -> Scene:
 
 def test_a_holder_asks_about_an_entry_and_the_officer_sees_the_whole_of_it(scene: Scene) -> None:
     opened = scene.open()
-    assert (opened["state"], opened["entry_id"], opened["question"]) == ("waiting", scene.entry_id, QUESTION)
+    assert (opened["state"], opened["entry_id"], opened["comment"]) == ("waiting", scene.entry_id, QUESTION)
     assert scene.cases() == [opened]
     read = scene.house.audit.read_case_of_queue(officer(), case_id=opened["case_id"])
     assert (read["patient_id"], read["opened_by"]) == (scene.holder.patient_id, scene.holder.account_id)
@@ -151,7 +151,7 @@ def test_asked_again_under_one_key_the_answer_is_the_same_and_another_question_i
     assert scene.open(who) == scene.open(who)
     assert len(scene.traces()) == 1
     with pytest.raises(KeyReused):
-        scene.open(who, question="Et maintenant ?")
+        scene.open(who, comment="Et maintenant ?")
 
 
 def test_nobody_but_the_holder_side_opens_reads_or_lists(scene: Scene) -> None:
@@ -191,11 +191,11 @@ def test_an_entry_that_the_history_does_not_have_is_not_found(scene: Scene, entr
     assert scene.cases() == []
 
 
-@pytest.mark.parametrize("question", ["", "  ", 7, "x" * 2001])
-def test_a_question_that_is_none_is_refused(scene: Scene, question: object) -> None:
+@pytest.mark.parametrize("comment", ["", "  ", 7, "x" * 2001])
+def test_a_question_that_is_none_is_refused(scene: Scene, comment: object) -> None:
     with pytest.raises(InvalidInput):
-        scene.open(question=question)
-    assert scene.open(question=None)["question"] is None
+        scene.open(comment=comment)
+    assert scene.open(comment=None)["comment"] is None
 
 
 def test_a_case_in_a_merged_record_is_read_in_the_one_it_leads_to(scene: Scene) -> None:
@@ -364,7 +364,7 @@ def test_with_the_traces_of_a_deleted_record_its_cases_and_alerts_go_and_those_o
     house.audit._destroy_traces(now() + 10_000 * DAY)
     assert refusal_code(house.audit.read_case_of_queue(me, case_id=gone)) == "case_not_found"
     assert house.alerts_about(record_id=scene.record_id) == []
-    assert house.audit.read_case_of_queue(me, case_id=stays)["question"] == QUESTION
+    assert house.audit.read_case_of_queue(me, case_id=stays)["comment"] == QUESTION
 
 
 def made(kind: type[Any], **facts: Any) -> Any:

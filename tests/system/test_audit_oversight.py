@@ -51,7 +51,7 @@ def test_a_holder_asks_about_an_access_and_reads_the_officers_answer(village: Vi
     entry = next(each for each in history if each["action"] == "record.read")
     asked = f"{record}/access-history/{entry['entry_id']}/case"
     assert problem(doctor.raw("POST", asked, json={})) == (404, "record_not_found")
-    opened = patient.ask("POST", asked, json={"question": QUESTION}, expect=201)
+    opened = patient.ask("POST", asked, json={"comment": QUESTION}, expect=201)
     again = patient.raw("POST", asked, json={})
     assert problem(again) == (409, "case_exists") and again.json()["case_id"] == opened["case_id"]
 
@@ -60,7 +60,7 @@ def test_a_holder_asks_about_an_access_and_reads_the_officers_answer(village: Vi
     assert opened["case_id"] in [each["case_id"] for each in desk.ask("GET", "/agency/cases?limit=100")["cases"]]
     read = desk.raw("GET", one)
     shown = read.json()
-    assert (shown["question"], shown["patient_name"] is not None) == (QUESTION, True)
+    assert (shown["comment"], shown["patient_name"] is not None) == (QUESTION, True)
     assert shown["entry"]["name"] and shown["entry"]["professional_id"] == doctor.ids["professional_id"]
     assert problem(desk.raw("POST", f"{one}/taking")) == (428, "precondition_required")
     taken = step(desk, "POST", f"{one}/taking", read)

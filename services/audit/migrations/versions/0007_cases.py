@@ -27,7 +27,7 @@ def cases() -> None:
         sa.Column("opened_at", MOMENT, nullable=False),
         sa.Column("opened_by", ID, nullable=False),
         sa.Column("patient_id", ID),
-        sa.Column("question", sa.Text),
+        sa.Column("comment", sa.Text),
         *worked("cases"),
         sa.UniqueConstraint("trace_id", name="uq_cases_trace_id"),
     )
