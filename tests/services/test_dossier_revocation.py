@@ -174,7 +174,7 @@ def _shares(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
 def test_after_an_acknowledged_block_closing_or_end_no_replica_answers_a_read(
     ground: tuple[Ground, dict[str, str]],
 ) -> None:
-    race(*ground, pairs=800)
+    race(*ground, pairs=2000)
 
 
 @pytest.mark.long
