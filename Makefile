@@ -8,7 +8,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 # Rewritten when the lock changes: then, and only then, the environment is installed again.
 INSTALLED := $(VENV)/installed-from.lock
-LOCAL := $(PYTHON) -m deploy.local
+LOCAL := $(PYTHON) -W ignore -m deploy.local
 PYTEST := $(PYTHON) -m pytest -m "not long"
 TYPED := services/refusals.py $(wildcard services/*/rules*.py) $(wildcard services/*/contract*.py)
 
