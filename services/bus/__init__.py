@@ -4,7 +4,9 @@ RPC: `@rpc`, `@rpc_public`, `@rpc_system` serve requests of services/rpc.py; the
 (`user_id`), an expired request is dropped, an answer is published on one long-lived link, a returned or raised
 `Refusal` travels typed. Events: `emit` writes to the outbox in the change's transaction, a relay publishes with
 confirms; `@on` handlers work from the inbox, each in one transaction with its inbox row, retried with backoff and
-parked when they keep failing. Delivery is at least once, effect exactly once.
+parked when they keep failing. Delivery is at least once, effect exactly once. A handler `at_once`, to which the same
+event again changes nothing, works as events arrive, without rows of their own: these it gets when it fails. Events of
+which there are far more than of all others travel several in one message.
 """
 
 from __future__ import annotations
