@@ -176,6 +176,8 @@ class Notary:
             raise Disagreement("leaves_missing")
         for row in rows:
             if row["trace_id"] is None:
+                if row["of_record"] is not None:  # a destruction takes the record's name off the leaf too
+                    raise Disagreement("contents_missing")
                 continue
             if leaf_hash(line(row)) != bytes(row["hash"]) or row["record_id"] != row["of_record"]:
                 raise Disagreement("other_entry")

@@ -374,8 +374,22 @@ def test_a_patrol_finds_a_node_and_a_leaf_that_were_exchanged(log: Log) -> None:
     log.keep_some(20)
     log.seal()
     log.bend("delete from entries where trace_id = (select trace_id from leaves where position = 4)")
-    log.notary.patrol()  # contents may be gone
+    log.bend("update leaves set record_id = null where position = 4")
+    log.notary.patrol()  # contents may be gone, as a destruction leaves it
     log.bend("update leaves set hash = sha256('x') where position = 4")
     log.notary._next_patrol = 0
     with pytest.raises(Disagreement, match="other_leaves"):
         log.notary.patrol()
+
+
+def test_a_patrol_finds_contents_that_no_destruction_took(log: Log) -> None:
+    log.keep_some(3, new_id())
+    log.seal()
+    log.notary.patrol()
+    log.bend("delete from entries where trace_id = (select trace_id from leaves where position = 1)")
+    log.notary._next_patrol = 0
+    with pytest.raises(Disagreement, match="contents_missing"):
+        log.notary.patrol()
+    log.keep_some(1)
+    with pytest.raises(Disagreement, match="contents_missing"):
+        log.notary.work()
