@@ -12,7 +12,7 @@ LOCAL := $(PYTHON) -W ignore -m deploy.local
 PYTEST := $(PYTHON) -m pytest -m "not long"
 TYPED := services/refusals.py $(wildcard services/*/rules*.py) $(wildcard services/*/contract*.py)
 
-.PHONY: help up down url status test tests-of-parts tests-of-records tests-of-services tests-of-the-platform test-long lint bench demo population load parked replay reconcile log clean setup started
+.PHONY: help up down url status test tests-of-parts tests-of-records tests-of-services tests-of-the-platform test-long lint bench demo population load parked replay reconcile archive log clean setup started
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,7 @@ tests-of-the-platform:
 
 test-long: setup ## Run the tests again in the sizes that take their time
 	@$(PYTHON) -m deploy.local.packages
-	@$(PYTHON) -m pytest --timeout=3600 $(ARGS)
+	@$(PYTHON) -m pytest --long --timeout=3600 $(ARGS)
 
 lint: setup ## Check style (ruff) and the types of rules and contracts (mypy --strict)
 	@$(VENV)/bin/ruff check .
@@ -66,14 +66,17 @@ population: started ## Invent a country and load it into the directory; SIZE=sma
 load: started ## Load FILE=… of KIND=patients|professionals|establishments; ARGS="--open-records"
 	@$(LOCAL) load $(KIND) $(FILE) $(ARGS)
 
-parked: started ## List the events that failed for good
+parked: started ## List the events, messages and subscriptions that failed for good
 	@$(LOCAL) parked
 
-replay: started ## Give parked events their tries again; SERVICE=name for one service
+replay: started ## Give what is parked its tries again; SERVICE=name for one service
 	@$(LOCAL) replay $(SERVICE)
 
 reconcile: started ## Prove that every reading that was answered has exactly its one trace
 	@$(LOCAL) reconcile
+
+archive: started ## Put the traces of a year that is over into the object store; YEAR=2025
+	@$(LOCAL) archive $(YEAR)
 
 log: started ## Export the log of accesses and check it against the witness; FIRST=position to begin at
 	@$(LOCAL) log $(FIRST)

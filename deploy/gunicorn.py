@@ -1,4 +1,4 @@
-"""gunicorn's configuration, for the gateway and for notifications' answers to the broker; all from the settings."""
+"""gunicorn's configuration, for gateway, monitor, and notifications' answers to the broker; all from the settings."""
 
 import json
 import logging
@@ -14,7 +14,9 @@ from services.settings import load
 _settings = load()
 _gateway = _settings.process == "gateway"
 
-bind = _settings.gateway_bind if _gateway else _settings.broker_auth_bind
+_binds = {"gateway": _settings.gateway_bind, "monitor": _settings.monitor_bind}
+
+bind = _binds.get(_settings.process, _settings.broker_auth_bind)
 workers = _settings.gateway_workers if _gateway else 1
 threads = _settings.gateway_threads if _gateway else 8
 worker_class = "gateway.pace.Worker" if _gateway else "gthread"

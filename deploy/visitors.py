@@ -69,11 +69,12 @@ class Town:
         return wait_for(look, what)
 
     def letter(self, addressee: str) -> Letter:
-        """The newest letter printed for a name."""
+        """The newest letter printed for a name, wherever its window breaks a long line."""
+        sought = _unbroken(addressee)
 
         def look() -> Letter | None:
             read = sorted(self._reading(self.letters_folder.glob("*.pdf"), _letter), key=lambda read: -read[0])
-            return next((letter for _, letter in read if addressee.casefold() in letter.text.casefold()), None)
+            return next((letter for _, letter in read if sought in _unbroken(letter.text)), None)
 
         return wait_for(look, "a letter")
 
@@ -88,6 +89,10 @@ class Town:
 
 def _mail(file: Path) -> EmailMessage:
     return message_from_bytes(file.read_bytes(), policy=policy.default)
+
+
+def _unbroken(text: str) -> str:
+    return "".join(text.split()).casefold()
 
 
 def _letter(file: Path) -> Letter:

@@ -15,7 +15,7 @@ from apiflask import APIBlueprint, APIFlask
 from flask import Flask, Response, current_app, g, request
 from werkzeug.routing import BaseConverter, UUIDConverter, ValidationError
 
-from gateway import caller, document, errors, limits, metrics, streams
+from gateway import asyncapi, caller, document, errors, limits, metrics, streams
 from gateway.fhir_outcomes import FHIR
 from gateway.resources import (
     access_history,
@@ -33,6 +33,7 @@ from gateway.resources import (
     circle,
     conditions,
     dicomweb,
+    dispatches,
     docs,
     document_access,
     document_versions,
@@ -50,6 +51,8 @@ from gateway.resources import (
     mandates,
     merges,
     my_patients,
+    notification_settings,
+    notifications,
     oauth,
     openings,
     orders,
@@ -80,6 +83,7 @@ from gateway.resources import (
     stays,
     submissions,
     subscriptions,
+    threads,
     timeline,
     uploads,
     welcome,
@@ -170,6 +174,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(oauth.well_known)
     app.register_blueprint(luxtrust.way_back)
     document.register(app, API)
+    asyncapi.register(app, API)
     app.config["HSTS"] = HTTPS_ONLY if chosen.public_url.startswith("https:") else None
     app.wsgi_app = Patience(app.wsgi_app)  # type: ignore[method-assign]
     return app
@@ -193,8 +198,9 @@ def _resources() -> tuple[APIBlueprint, ...]:
         audit_log.audit_log,
         exports.exports, history_exports.history_exports, removals.removals, scrubs.scrubs,
         oauth.oauth, software.software,
-        agency.agency, duplicates.duplicates,
-        merges.merges, subscriptions.subscriptions, help_page.help_page, helpdesk.helpdesk,
+        agency.agency, dispatches.dispatches, duplicates.duplicates,
+        merges.merges, notification_settings.notification_settings, notifications.notifications,
+        subscriptions.subscriptions, threads.threads, help_page.help_page, helpdesk.helpdesk,
         openings.openings, record_states.record_states,
         record_settings.record_settings, emergency.emergency, responsibility.responsibility, reviews.reviews,
         statistics.statistics,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response, request
 from werkzeug.http import parse_range_header, quote_etag, unquote_etag
@@ -39,6 +42,8 @@ SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
 EMBEDDED = "sandbox; default-src 'none'; frame-ancestors 'self'"
 """The same for what a page of ours may show in itself."""
 
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{1,150}")
+
 SAFE_INLINE = frozenset({PDF, PNG, JPEG, TEXT})
 """Kinds of bytes that a browser may show by itself; XML could bring a style of its own, DICOM nobody shows."""
 
@@ -48,10 +53,33 @@ def answer(document_id: str, version_id: str | None, *, inline: bool = False) ->
 
     Refuses: what documents refuses; range_not_satisfiable; Unavailable.
     """
+    which = {"document_id": document_id, "gateway_key": gateway_key()}
+
+    def opened(version_id: str | None, *, from_start: bool) -> dict[str, Any]:
+        found: dict[str, Any] = ask("documents", "open_content", **which, version_id=version_id, from_start=from_start)
+        return found
+
+    def go_on(version_id: str) -> None:
+        ask_anew("documents", "open_content", **which, version_id=version_id, from_start=False)
+
+    return streamed(partial(opened, version_id), go_on, again=opened, inline=inline)
+
+
+def streamed(
+    first: Callable[..., dict[str, Any]], go_on: Callable[[str], Any], *,
+    again: Callable[..., Any] | None = None, inline: bool = False,
+) -> Response:  # fmt: skip
+    """200, 206 or 304 for bytes in the store: their answer with Range and conditions, opened on the way.
+
+    first(from_start=…): what is needed to open them (`version_id`, `content_id`, `get_url`, `sealed_key`, `size`,
+    `media_type`, `filename`, `sha256`), or its refusal. go_on(version): asked while the answer runs; its refusal breaks
+    it off. again(version, from_start=True): asked where the answer begins at the first byte after all.
+
+    Refuses: what these refuse; range_not_satisfiable; Unavailable.
+    """
     asked = _asked_range()
-    which = {"document_id": document_id, "version_id": version_id, "gateway_key": gateway_key()}
     from_start = asked is None or asked[0] == 0
-    content = ask("documents", "open_content", **which, from_start=from_start)
+    content = first(from_start=from_start)
     size, tag = content["size"], quote_etag(content["version_id"])
     headers = _headers(content, tag, inline=inline and content["media_type"] in SAFE_INLINE)
     if request.if_none_match.contains_weak(content["version_id"]):
@@ -62,16 +90,16 @@ def answer(document_id: str, version_id: str | None, *, inline: bool = False) ->
         status = 206
     else:
         start, end, status = 0, size - 1, 200
-    if start == 0 and not from_start:
+    if start == 0 and not from_start and again is not None:
         # the last bytes are all there are, or If-Range asks for another version: it begins at the first byte after all
-        ask("documents", "open_content", **which | {"version_id": content["version_id"]}, from_start=True)
+        again(content["version_id"], from_start=True)
     headers["Content-Length"] = str(end - start + 1)
     if request.method == "HEAD":
         return Response(status=status, headers=headers)
 
     def may_go_on() -> bool:
         try:
-            ask_anew("documents", "open_content", **which | {"version_id": content["version_id"]}, from_start=False)
+            go_on(content["version_id"])
         except Refusal:
             return False
         return True
@@ -85,7 +113,7 @@ def _headers(content: dict[str, Any], tag: str, *, inline: bool) -> dict[str, st
     kind = content["media_type"]
     return {
         "Content-Type": f"{kind}; charset=utf-8" if kind == "text/plain" else kind,
-        "Content-Disposition": f'{"inline" if inline else "attachment"}; filename="{content["filename"]}"',
+        "Content-Disposition": f"{'inline' if inline else 'attachment'}; {_named(content['filename'])}",
         "ETag": tag,
         "Accept-Ranges": "bytes",
         "Repr-Digest": f"sha-256=:{digest}:",
@@ -93,6 +121,15 @@ def _headers(content: dict[str, Any], tag: str, *, inline: bool) -> dict[str, st
         "X-Frame-Options": "SAMEORIGIN" if inline else "DENY",
         "Cache-Control": "private, no-cache",
     }
+
+
+def _named(filename: str) -> str:
+    """A file's name as the header takes it: what is not plain travels as UTF-8 beside a plain one (RFC 6266)."""
+    if _PLAIN_NAME.fullmatch(filename):
+        return f'filename="{filename}"'
+    ending = filename.rpartition(".")[2]
+    plain = ending if _PLAIN_NAME.fullmatch(ending) else "bin"
+    return f"filename=\"file.{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _asked_range() -> tuple[int, int | None] | None:

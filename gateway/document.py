@@ -13,6 +13,7 @@ from flask import Flask, Response
 from gateway.errors import STATUS, body
 from gateway.schemas.deposits import SubmissionMetadata
 from gateway.schemas.records import Metadata
+from gateway.schemas.threads import AttachmentWanted
 
 _UUID = "01935d0e-4c3b-7d52-9a43-1f0c2b6a7e01"
 
@@ -59,7 +60,10 @@ HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {"description": "Also in log and traces.", "schema": {"type": "string", "format": "uuid"}},
     "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "Bearer (RFC 6750).", "schema": {"type": "string"}},
-    "Set-Cookie": {"description": "For the way back alone: HttpOnly, SameSite=Lax.", "schema": {"type": "string"}},
+    "Set-Cookie": {
+        "description": "HttpOnly. For LuxTrust's way back (SameSite=Lax), or the stream of news (SameSite=Strict).",
+        "schema": {"type": "string"},
+    },
     "Link": {"description": 'The next page, `rel="next"` (RFC 8288).', "schema": {"type": "string"}},
     "Preference-Applied": {"description": "The wait that was honoured (RFC 7240).", "schema": {"type": "string"}},
     "ETag": {"description": "The version.", "schema": {"type": "string"}},
@@ -72,8 +76,10 @@ HEADERS: dict[str, dict[str, Any]] = {
 SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT (Ed25519)"},
     "activation": {"type": "apiKey", "in": "header", "name": "Activation-Token"},
+    "provider": {"type": "http", "scheme": "bearer", "description": "The SMS provider's own token."},
     "tracking": {"type": "apiKey", "in": "header", "name": "Tracking-Token"},
 }
+
 
 def register(app: APIFlask, prefix: str) -> None:
     """Sets up the making of the document and serves it."""
@@ -125,6 +131,7 @@ def _parts_of_forms() -> dict[str, Any]:
     spec = APISpec("", "", "3.1.0", plugins=[MarshmallowPlugin()])
     spec.components.schema("Metadata", schema=Metadata)
     spec.components.schema("SubmissionMetadata", schema=SubmissionMetadata)
+    spec.components.schema("AttachmentWanted", schema=AttachmentWanted)
     schemas: dict[str, Any] = spec.to_dict()["components"]["schemas"]
     return schemas
 

@@ -61,6 +61,7 @@ STATUS: dict[str, int] = {
     "contact_taken": 409,
     "contact_not_found": 404,
     "last_contact": 409,
+    "notice_fixed": 409,
     "password_reset_refused": 403,
     "password_too_short": 422,
     "password_too_long": 422,
@@ -204,6 +205,24 @@ STATUS: dict[str, int] = {
     "already_settled": 409,
     # notifications
     "subscription_not_found": 404,
+    "letter_not_found": 404,
+    "letter_in_batch": 409,
+    "letter_spent": 409,
+    "letter_batch_not_found": 404,
+    "no_letters": 409,
+    "receipt_not_taken": 404,
+    "thread_not_found": 404,
+    "writing_ended": 409,
+    "correspondent_not_found": 404,
+    "too_many_correspondents": 409,
+    "attachment_not_found": 404,
+    "attachment_unchecked": 409,
+    "attachment_rejected": 409,
+    "too_many_attachments": 409,
+    "too_many_subscriptions": 409,
+    "webhook_refused": 422,
+    "notification_not_found": 404,
+    "push_not_available": 409,
 }
 
 RETRY_AFTER: dict[str, int] = {

@@ -11,23 +11,26 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from nameko.extensions import DependencyProvider
 from sqlalchemy.orm import Session, sessionmaker
 from uuid_utils import uuid7
 
+from services.plans import listen_for_plans, planned_once
 from services.refusals import KeyReused, RequestInFlight, SessionEnded
 from services.settings import load
 from services.tokens import Caller, Context
 
 POOL = 12  # a little more than nameko's ten workers: the inbox works beside them
 REQUEST_KEPT = timedelta(hours=24)
+HERE = ZoneInfo("Europe/Luxembourg")  # whose calendar the days that people write are of
 
 plumbing = sa.MetaData()
 
@@ -37,6 +40,7 @@ outbox = sa.Table(
     sa.Column("event_id", sa.Uuid(as_uuid=False), nullable=False),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("envelope", sa.Text, nullable=False),
+    sa.Column("bundled", sa.Boolean, nullable=False, server_default=sa.false()),
 )  # fmt: skip
 
 subjects = sa.Table(
@@ -60,6 +64,7 @@ inbox = sa.Table(
     sa.CheckConstraint("state in ('due', 'done', 'parked')", name="ck_inbox_state"),
 )  # fmt: skip
 sa.Index("ix_inbox_due", inbox.c.due_at, inbox.c.seq, postgresql_where=inbox.c.state == "due")
+sa.Index("ix_inbox_parked", inbox.c.seq, postgresql_where=inbox.c.state == "parked")
 
 signing_keys = sa.Table(
     "signing_keys", plumbing,
@@ -92,6 +97,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def day_of(moment: datetime) -> date:
+    """The day a moment lies in by the calendar of Luxembourg: just after midnight UTC still says yesterday."""
+    return moment.astimezone(HERE).date()
+
+
 def rfc3339(moment: datetime) -> str:
     """A moment as it stands on every wire: RFC 3339, UTC, microseconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -119,8 +129,8 @@ _SESSION_ENDED = "DS001"  # what require_session raises
 _UNSAID = "unsaid"
 _COMMIT = "commit"
 _EMIT = (
-    "insert into outbox (event_id, type, envelope) select told.* from"
-    " unnest(cast(:ids as uuid[]), cast(:types as text[]), cast(:envelopes as text[])) as told; commit"
+    "insert into outbox (event_id, type, envelope, bundled) select told.* from unnest(cast(:ids as uuid[]),"
+    " cast(:types as text[]), cast(:envelopes as text[]), cast(:bundled as boolean[])) as told; commit"
 )
 _EMIT_PROMPTLY = "select pg_notify('outbox', ''); " + _EMIT
 _ROLLBACK = sa.text("rollback")
@@ -135,6 +145,7 @@ class Sessions:
         """speaks_for: the service whose events are emitted here, where the process has another name."""
         self._speaks_for = speaks_for
         self.engine = make_engine(url, isolation_level="AUTOCOMMIT")
+        listen_for_plans(self.engine)
         sa.event.listen(self.engine, "before_cursor_execute", _say_first, retval=True)
         self._make = sessionmaker(self.engine, expire_on_commit=False)
 
@@ -186,9 +197,9 @@ def begun(session: Session) -> sa.Connection:
     return connection
 
 
-def add_to_outbox(session: Session, event_id: str, kind: str, envelope: str, *, prompt: bool) -> None:
+def add_to_outbox(session: Session, event_id: str, kind: str, envelope: str, *, prompt: bool, bundled: bool) -> None:
     """Has an event written with the commit of this transaction, and only with it."""
-    session.info[_EMITTED].append((event_id, kind, envelope, prompt))
+    session.info[_EMITTED].append((event_id, kind, envelope, prompt, bundled))
 
 
 def say_last(session: Session, statement: str, **values: Any) -> None:
@@ -211,15 +222,15 @@ def _commit(session: Session) -> None:
     emitted, said = session.info[_EMITTED], session.info[_LAST_WORDS]
     values = {name: value for each in said.values() for name, value in each.items()}
     if emitted:
-        ids, kinds, envelopes, prompt = (list(column) for column in zip(*emitted, strict=True))
-        values |= {"ids": ids, "types": kinds, "envelopes": envelopes}
+        ids, kinds, envelopes, prompt, bundled = (list(column) for column in zip(*emitted, strict=True))
+        values |= {"ids": ids, "types": kinds, "envelopes": envelopes, "bundled": bundled}
     last = (_EMIT_PROMPTLY if any(prompt) else _EMIT) if emitted else _COMMIT
     session.execute(_worded((*said, last)), values)
 
 
 @lru_cache(maxsize=64)
 def _worded(statements: tuple[str, ...]) -> sa.TextClause:
-    return sa.text("; ".join(statements))
+    return planned_once(sa.text("; ".join(statements)))
 
 
 def _roll_back(session: Session) -> None:
@@ -283,6 +294,14 @@ def _place(who: Caller | Context, key: str, digest: bytes) -> tuple[str, str]:
     return (who.acts_as, key) if isinstance(who, Caller) else ("public", f"{key} {digest.hex()}")
 
 
+_ANSWERED = planned_once(
+    sa.select(requests.c.digest, requests.c.response).where(
+        requests.c.account_id == sa.bindparam("account"), requests.c.operation == sa.bindparam("operation"),
+        requests.c.key == sa.bindparam("key"), requests.c.created_at > sa.bindparam("since"),
+    )
+)  # fmt: skip
+
+
 def once(session: Session, who: Caller | Context, operation: str, body: Any) -> Any | None:
     """The answer already given to this Idempotency-Key, or None when the work is still to be done (and now claimed).
 
@@ -296,12 +315,8 @@ def once(session: Session, who: Caller | Context, operation: str, body: Any) -> 
     lock = int.from_bytes(sha256(f"{account}|{operation}|{key}".encode()).digest()[:8], "big", signed=True)
     if not session.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(lock))):
         raise RequestInFlight()
-    row = session.execute(
-        sa.select(requests.c.digest, requests.c.response).where(
-            requests.c.account_id == account, requests.c.operation == operation, requests.c.key == key,
-            requests.c.created_at > now() - REQUEST_KEPT,
-        )
-    ).first()  # fmt: skip
+    asked = {"account": account, "operation": operation, "key": key, "since": now() - REQUEST_KEPT}
+    row = session.execute(_ANSWERED, asked).first()
     if row is None:
         return None
     if bytes(row.digest) != digest:
@@ -382,6 +397,13 @@ _V2 = """
 def plumbing_tables_v2(op: Any) -> None:
     """What looks at the end of a session by itself; called by a migration of each service after the first release."""
     op.execute(_V2)
+
+
+def plumbing_tables_v3(op: Any) -> None:
+    """An index over what is parked, and which events travel several in one message; called by a migration of each
+    service after the second release."""
+    op.execute("create index ix_inbox_parked on inbox (seq) where state = 'parked'")
+    op.execute("alter table outbox add column bundled boolean not null default false")
 
 
 def run_migrations(metadata: sa.MetaData) -> None:

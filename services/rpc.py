@@ -25,7 +25,7 @@ import amqp
 from amqp import spec
 
 from services.refusals import Refusal, Unavailable
-from services.settings import Settings, load
+from services.settings import Purpose, Settings, load
 from services.tokens import Caller, Context
 
 RPC_EXCHANGE = "nameko-rpc"
@@ -61,6 +61,7 @@ def read_in_blocks(connection: amqp.Connection) -> None:
 class Link:
     """A connection of this process to the broker, made when first needed and made anew when it breaks.
 
+    purpose: what goes over it, and so to which broker it leads, where there are two.
     on_open(channel): declares and consumes on each new connection, called before anybody publishes.
     on_lost(): called once for each connection that ended.
     """
@@ -68,11 +69,13 @@ class Link:
     def __init__(
         self,
         settings: Settings,
+        purpose: Purpose = "rpc",
         *,
         on_open: Callable[[amqp.Channel], None] | None = None,
         on_lost: Callable[[], None] | None = None,
     ) -> None:
-        self._settings = settings
+        self._broker = settings.broker_of(purpose)
+        self._name = f"{settings.process}:{purpose}"
         self._on_open = on_open
         self._on_lost = on_lost
         self._lock = threading.Lock()
@@ -94,7 +97,7 @@ class Link:
         self, body: bytes, exchange: str, routing_key: str, *, mandatory: bool = False, **properties: Any
     ) -> None:
         """Sends one message as this process' own broker user. Refuses: Unavailable."""
-        message = amqp.Message(body, content_type=JSON, user_id=self._settings.broker_user, **properties)
+        message = amqp.Message(body, content_type=JSON, user_id=self._broker.user, **properties)
         channel = self.channel()
         try:
             # Not channel.basic_publish: that one reads from the socket first, which is the reader's business.
@@ -114,13 +117,13 @@ class Link:
         with self._lock:
             if self._channel is not None:
                 return self._channel
-            settings = self._settings
+            broker = self._broker
             connection = amqp.Connection(
-                host=f"{settings.broker_host}:{settings.broker_port}", userid=settings.broker_user,
-                password=settings.broker_password, login_method="PLAIN", virtual_host=settings.broker_vhost,
+                host=f"{broker.host}:{broker.port}", userid=broker.user, password=broker.password,
+                login_method="PLAIN", virtual_host=broker.vhost,
                 connect_timeout=_CONNECT_TIMEOUT, write_timeout=_WRITE_TIMEOUT, heartbeat=0,
                 on_blocked=self._block, on_unblocked=self._unblock,
-                client_properties={"connection_name": f"{settings.process}:rpc"},
+                client_properties={"connection_name": self._name},
             )  # fmt: skip
             try:
                 connection.connect()
@@ -200,9 +203,10 @@ class RpcClient:
     """Asks services and waits for their answers; one object per process, for all its threads."""
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self._settings = settings or load()
+        settings = settings or load()
+        self._user = settings.broker_of("rpc").user
         self._waiting: dict[str, _Call] = {}
-        self._link = Link(self._settings, on_open=self._listen, on_lost=self._lose)
+        self._link = Link(settings, on_open=self._listen, on_lost=self._lose)
         self._reply_to = ""
 
     def call(self, service: str, method: str, who: Caller | Context, /, **kwargs: Any) -> Any:
@@ -239,7 +243,7 @@ class RpcClient:
         self._link.close()
 
     def _listen(self, channel: amqp.Channel) -> None:
-        queue = f"reply.{self._settings.broker_user}.{uuid.uuid4().hex}"
+        queue = f"reply.{self._user}.{uuid.uuid4().hex}"
         channel.queue_declare(queue, exclusive=True, auto_delete=True)
         channel.queue_bind(queue, RPC_EXCHANGE, queue)
         channel.events["basic_return"].add(self._returned)

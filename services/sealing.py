@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
@@ -276,6 +278,43 @@ def unwrap(kek: bytes, wrapped: bytes, context: bytes) -> bytes:
         return AESGCM(kek).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], context)
     except (InvalidTag, ValueError):
         raise BytesTampered("a wrapped key does not open") from None
+
+
+class KeySet:
+    """Master keys by name, of which one is current: it wraps, and each of them unwraps what it once wrapped."""
+
+    def __init__(self, current: str, keys: dict[str, bytes]) -> None:
+        if current not in keys or not all(len(key) == KEY_BYTES for key in keys.values()):
+            raise ValueError("a key file names its current key among keys of 32 bytes")
+        self.current = current
+        # the current one first: nearly every key is under it
+        self._keys = [keys[current], *(key for name, key in keys.items() if name != current)]
+
+    @classmethod
+    def of_json(cls, text: str) -> Self:
+        """The keys of a text: {"current": name, "keys": {name: 32 bytes in base64, …}}.
+
+        Raises ValueError when it is none.
+        """
+        try:
+            told = json.loads(text)
+            keys = {name: base64.b64decode(key, validate=True) for name, key in told["keys"].items()}
+            return cls(told["current"], keys)
+        except (KeyError, TypeError, AttributeError, binascii.Error, json.JSONDecodeError):
+            raise ValueError("the key file is not one") from None
+
+    def wrap(self, key: bytes, context: bytes) -> bytes:
+        """A key under the current master key, bound to `context`."""
+        return wrap(self._keys[0], key, context)
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        """The key, whichever master key wraps it. Raises BytesTampered when none does."""
+        for key in self._keys[:-1]:
+            try:
+                return unwrap(key, wrapped, context)
+            except BytesTampered:
+                continue
+        return unwrap(self._keys[-1], wrapped, context)
 
 
 def _hand_over_cipher(shared: bytes, ephemeral: bytes, receiver: bytes) -> AESGCM:

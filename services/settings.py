@@ -7,12 +7,24 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, Literal, get_args
 
 Profile = Literal["production", "local"]
+Purpose = Literal["rpc", "events"]
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where a broker is, and as whom a process comes to it."""
+
+    host: str
+    port: int
+    vhost: str
+    user: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,12 @@ class Settings:
     broker_vhost: str = "opendsp"
     broker_user: str = ""
     broker_password: str = ""
+    # Questions go over another broker where one is named here; what is left out is as above.
+    rpc_broker_host: str = ""
+    rpc_broker_port: int = 0
+    rpc_broker_vhost: str = ""
+    rpc_broker_user: str = ""
+    rpc_broker_password: str = ""
     rpc_timeout: float = 5.0
 
     database_url: str = ""
@@ -43,6 +61,11 @@ class Settings:
 
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 25
+    smtp_tls: Literal["", "starttls", "implicit"] = ""
+    smtp_user: str = ""
+    smtp_password: str = ""
+    smtp_ca_file: str = ""
+    mail_bounces_to: str = ""
     mail_from: str = "ne-pas-repondre@opendsp.localhost"
     letters_folder: str = ""
     public_url: str = "http://localhost:8080"
@@ -57,6 +80,7 @@ class Settings:
     sms_url: str = ""
     sms_token: str = ""
     sms_sender: str = "OpenDSP"
+    sms_receipt_token: str = ""
 
     help_phone: str = ""
     help_mail: str = ""
@@ -69,6 +93,15 @@ class Settings:
     subscriber_broker_user: str = ""
     subscriber_broker_password: str = ""
     broker_auth_bind: str = "127.0.0.1:8085"
+    monitor_bind: str = "127.0.0.1:8087"
+    stream_bind: str = "127.0.0.1:8086"
+    stream_url: str = ""
+    stream_connections: int = 4000
+    vapid_key: str = ""
+    vapid_contact: str = "mailto:aide@opendsp.localhost"
+    outward_allowed: str = ""
+    outward_ca_file: str = ""
+    webhook_key: str = ""
 
     gateway_bind: str = "127.0.0.1:8080"
     gateway_workers: int = 2
@@ -86,7 +119,9 @@ class Settings:
     seal: str = ""
     notary_key: str = ""
     witness_folder: str = ""
+    archive_key: str = ""
     document_term_years: int = 10
+    notice_days: int = 730
     trace_destruction_days: int = 1
     syslog_host: str = ""
     syslog_port: int = 6514
@@ -105,6 +140,17 @@ class Settings:
     alert_day_ends: int = 20
     statistics_smallest_cell: int = 5
     trusted_proxy: str = ""
+
+    def broker_of(self, purpose: Purpose) -> Broker:
+        """The broker that carries questions and their answers (rpc), or events; often one and the same."""
+        events = Broker(self.broker_host, self.broker_port, self.broker_vhost, self.broker_user, self.broker_password)
+        if purpose == "events":
+            return events
+        return Broker(
+            self.rpc_broker_host or events.host, self.rpc_broker_port or events.port,
+            self.rpc_broker_vhost or events.vhost, self.rpc_broker_user or events.user,
+            self.rpc_broker_password or events.password,
+        )  # fmt: skip
 
 
 def _typed(kind: Any, text: str) -> Any:
@@ -142,7 +188,9 @@ def load() -> Settings:
     if settings.profile not in get_args(Profile):
         raise ValueError(f"profile is {' or '.join(get_args(Profile))}, not {settings.profile}")
     beyond = [
-        bind for bind in (settings.gateway_bind, settings.broker_auth_bind) if bind.rpartition(":")[0] not in LOOPBACK
+        bind
+        for bind in (settings.gateway_bind, settings.broker_auth_bind, settings.stream_bind, settings.monitor_bind)
+        if bind.rpartition(":")[0] not in LOOPBACK
     ]
     if settings.profile == "local" and beyond:
         raise ValueError(f"the profile local listens on loopback only, not on {', '.join(beyond)}")

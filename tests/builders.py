@@ -186,3 +186,11 @@ class House:
                     with sessions.transaction() as session:
                         session.info["context"] = event.context
                         method(session, [event] if entry.together else event)
+
+
+def said(statement: str, asked: Any) -> str:
+    """What the database is asked, as an engine's events tell it: its words, also where it is said by its plan's name.
+
+    asked: the event's execution context.
+    """
+    return str(asked.compiled.string) if "execute plan_" in statement and asked.compiled else statement

@@ -35,12 +35,20 @@ PREFIX = "opendsp-test-"
 TEST_ROLES = "opendsp_test_roles"
 
 # How long an example takes tells of the machine's other work, not of the code.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")
+_BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+# Each run draws other examples: many runs of fewer find what one long run would, and sooner.
+settings.register_profile("usual", max_examples=50, **_BUSY)
+settings.register_profile("long", max_examples=500, **_BUSY)
+settings.load_profile("usual")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="ten times the examples, and a process killed at each line")
     parser.addoption("--keep-state", action="store_true", help="leave the folders of the stacks (their logs) in place")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("long" if config.option.long else "usual")
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from deploy.bench import (
     decisions,
+    deliveries,
     deposits,
     finding,
     histories,
@@ -21,6 +22,7 @@ from deploy.bench import (
     memory,
     pages,
     questions,
+    relay,
     searches,
     streams,
     traces,
@@ -54,6 +56,8 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (logins.neighbours, ("login_neighbours",)),
     (traces.append, ("audit_append",)),
     (traces.batch, ("audit_batch",)),
+    (relay.relay, ("relay",)),
+    (relay.poison, ("poison",)),
     (decisions.decision, ("decision",)),
     (decisions.access_scope, ("access_scope",)),
     (decisions.filtered_list, ("filtered_list",)),
@@ -67,6 +71,7 @@ MEASURES: tuple[tuple[Measure, tuple[str, ...]], ...] = (
     (finding.keyword, ("keyword_10m", "keyword_10m_p99")),
     (histories.page, ("history_page",)),
     (verifying.verify, ("verify", "verify_history")),
+    (deliveries.delivery, ("delivery_p99",)),
     (loads.bulk_load, ("bulk_load", "bulk_load_professionals")),
 )
 

@@ -13,7 +13,7 @@ HEAD_ENDS = b"\r\n\r\n"
 
 
 class Unanswered(Exception):
-    """The server answered otherwise than 200, or went away."""
+    """The server answered otherwise than was wanted, or went away."""
 
 
 class Client:
@@ -22,11 +22,14 @@ class Client:
     def __init__(self, address: tuple[str, int], request: bytes) -> None:
         self._request = request
         self._held = b""
+        self._wanted = b" 200 "
+        self.body = b""  # of the answer read last
         self.socket = socket.create_connection(address, timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def ask(self, request: bytes | None = None) -> None:
-        """Sends the request, or another one."""
+    def ask(self, request: bytes | None = None, status: int = 200) -> None:
+        """Sends the request, or another one; status: what it has to be answered with."""
+        self._wanted = b" %d " % status
         self.socket.sendall(request or self._request)
 
     def read(self) -> bool:
@@ -38,9 +41,9 @@ class Client:
         head, found, body = self._held.partition(HEAD_ENDS)
         if not found or len(body) < _length(head):
             return False
-        if b" 200 " not in head[:16]:
+        if self._wanted not in head[:16]:
             raise Unanswered(head.partition(b"\r\n")[0].decode("latin-1"))
-        self._held = b""
+        self._held, self.body = b"", body
         return True
 
     def answer(self, request: bytes | None = None) -> float:

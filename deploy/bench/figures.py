@@ -86,8 +86,8 @@ AMOUNTS: Mapping[str, Amount] = {
 }
 
 PARTS = (
-    *SERVICES, "examiner", "notary", "broker_auth", "gateway", "postgres", "epmd", "rabbitmq", "weed", "mailbox",
-    "supervisor",
+    *SERVICES, "examiner", "notary", "stream", "broker_auth", "gateway", "monitor", "postgres", "epmd", "rabbitmq",
+    "weed", "mailbox", "supervisor",
 )  # fmt: skip
 
 CATALOGUE: tuple[Figure, ...] = (
@@ -118,6 +118,10 @@ CATALOGUE: tuple[Figure, ...] = (
            "INSERT commits of 16", target=0.85),
     Figure("audit_batch", "traces a second from the full queue into the store, sealed beside : bare INSERT of 500 rows "
            "a commit", target=0.7),
+    Figure("relay", "events/s from a service's outbox into a quorum queue : bare publishing of the same, confirms "
+           "pipelined", target=0.6),
+    Figure("poison", "good events/s worked by a service when one in a hundred fails for good (these are parked with "
+           "their cause, and replayed) : the good ones alone", target=0.95),
     Figure("history_page", "newest page of a record's access history among all (100 million entries when full), ms at "
            "p50 in the statements of the service : the same by psycopg2", "lower", 1.3),
     Figure("patient_lookup", "patient found by matricule among all, ms at p99 : GET with one RPC without SQL and one "
@@ -126,6 +130,8 @@ CATALOGUE: tuple[Figure, ...] = (
     Figure("patient_search_sql", "the same, ms at p95 : the bare query for the candidates", "lower"),
     Figure("professional_typeahead", "professionals found by 3 to 6 letters among 25,000, ms at p95", "lower", 50),
     Figure("professional_typeahead_sql", "the same, ms at p95 : the bare statement", "lower"),
+    Figure("delivery_p99", "ms from a commit until each of 20 subscribers has its event, at p99 and less 20 ms : a "
+           "bare message to 20 quorum queues, at p99", "lower", 3),
     Figure("bulk_load", "patients/s from CSV, the whole process of the loader : bare COPY of the same rows",
            target=0.5),
     Figure("bulk_load_professionals", "professionals/s from CSV, in the same way : bare COPY of the same rows"),

@@ -6,21 +6,14 @@ identity's key, as identity itself computes them; the mails are sent all the sam
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from itertools import cycle
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from deploy.agency import any_matricule
 from deploy.bench.bare_hash import bare_hash
+from deploy.bench.crew import PASSWORD, Crew, crew
 from deploy.bench.crowd import Client
 from deploy.bench.figures import Row
 from deploy.bench.ground import Ground
@@ -34,7 +27,6 @@ from services.identity.ports.signing import new_signing_key, signed_token
 from services.tokens import Verifier
 
 POOL = max(1, (os.cpu_count() or 2) - 1)
-PASSWORD = "quatre chevaux bleus"  # noqa: S105 (of people made for this run)
 # For each hasher one log-in in it and one before or after its hash, and two more, so that one waits for its turn. With
 # six and eight clients on two cores each waited longer and no more came in.
 CLIENTS = 2 * POOL + 2
@@ -49,8 +41,8 @@ TOKENS = 500
 def login(ground: Ground) -> list[Row]:
     """Full log-ins, all clients at once, against the bare hash."""
     amount = ground.amount
-    with _people(ground) as people, bare_hash(ground.stack.layout, POOL) as bare:
-        log_in = LogIns(ground, people)
+    people = _people(ground)
+    with crew(ground, people, CLIENTS) as log_in, bare_hash(ground.stack.layout, POOL) as bare:
         log_in.rate(WARM)
         bare.rate(WARM)
         compared = alternate(
@@ -62,14 +54,13 @@ def login(ground: Ground) -> list[Row]:
 def neighbours(ground: Ground) -> list[Row]:
     """A request with SQL of the same service, ms at p99: while people log in at 80 % of what is possible, and idle."""
     amount = ground.amount
-    with _people(ground) as people:
-        log_in = LogIns(ground, people)
+    with crew(ground, _people(ground), CLIENTS) as log_in:
         log_in.rate(WARM)
         full = log_in.rate(2 * amount.seconds)
         return [_beside(ground, log_in, full).row("login_neighbours", amount.size)]
 
 
-def _beside(ground: Ground, log_in: LogIns, full: float) -> Compared:
+def _beside(ground: Ground, log_in: Crew, full: float) -> Compared:
     seconds = 4 * ground.amount.seconds
     request = ground.request(ground.person("patient"), PROBE)
 
@@ -101,84 +92,8 @@ def _probed(client: Client, seconds: float) -> list[float]:
     return seen
 
 
-class LogIns:
-    """People who log in through the gateway: password, one-time code, tokens."""
-
-    def __init__(self, ground: Ground, matricules: list[str]) -> None:
-        self._address = ground.address
-        self._key = IdentityKey.of_setting(ground.settings("identity").identity_key)
-        self._people = cycle(matricules)
-        self._next = threading.Lock()
-
-    def rate(self, seconds: float) -> float:
-        """Log-ins per second of so many clients that begin anew at once."""
-        end = time.perf_counter() + seconds
-        began = time.perf_counter()
-        done = self._crew(lambda _: time.perf_counter() < end)
-        return done / (time.perf_counter() - began)
-
-    @contextmanager
-    def paced(self, per_second: float) -> Iterator[None]:
-        """Log-ins at even times in the background, until the block ends."""
-        over = threading.Event()
-        turns, lock, began = iter(range(10**9)), threading.Lock(), time.perf_counter()
-
-        def go_on(_: int) -> bool:
-            with lock:
-                due = began + next(turns) / per_second
-            return not over.wait(max(0.0, due - time.perf_counter()))
-
-        with ThreadPoolExecutor(1) as pool:
-            behind = pool.submit(self._crew, go_on)
-            try:
-                yield
-            finally:
-                over.set()
-            behind.result()
-
-    def _crew(self, go_on: Callable[[int], bool]) -> int:
-        counts, broken = [0] * CLIENTS, []
-
-        def work(number: int) -> None:
-            connection = http.client.HTTPConnection(*self._address, timeout=30)
-            try:
-                while go_on(number):
-                    self._once(connection)
-                    counts[number] += 1
-            except Exception as error:
-                broken.append(error)
-            finally:
-                connection.close()
-
-        crew = [threading.Thread(target=work, args=(number,)) for number in range(CLIENTS)]
-        for thread in crew:
-            thread.start()
-        for thread in crew:
-            thread.join()
-        if broken:
-            raise broken[0]
-        return sum(counts)
-
-    def _once(self, connection: http.client.HTTPConnection) -> None:
-        with self._next:
-            matricule = next(self._people)
-        begun = _posted(connection, "/sessions", {"matricule": matricule, "password": PASSWORD}, 202)
-        code = self._key.one_time_code(begun["challenge_id"])
-        _posted(connection, f"/sessions/{begun['challenge_id']}/code", {"code": code}, 201)
-
-
-def _posted(connection: http.client.HTTPConnection, path: str, body: dict[str, str], status: int) -> Any:
-    connection.request("POST", f"/api/v1{path}", json.dumps(body), {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    told = json.loads(answer.read())
-    if answer.status != status:
-        raise RuntimeError(f"POST {path}: {answer.status} {told.get('type')}")
-    return told
-
-
-@contextmanager
-def _people(ground: Ground) -> Iterator[list[str]]:
-    """The matricules of people with an account.
+def _people(ground: Ground) -> list[str]:
+    """The matricules of new people with an account.
 
     However often they come, no limit holds them up: a right password and a right code give back what they took.
     """
@@ -205,7 +120,7 @@ def _people(ground: Ground) -> Iterator[list[str]]:
                                      conditions_accepted_at=at))  # fmt: skip
     finally:
         sessions.engine.dispose()
-    yield matricules
+    return matricules
 
 
 # --- tokens -----------------------------------------------------------------------------------------------------------

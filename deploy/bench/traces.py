@@ -113,7 +113,7 @@ def _outbox_row(trace: AccessTraced) -> Any:
         "id": event_id, "source": "documents", "type": trace.type, "time": rfc3339(now()), "subject": None,
         "number": None, "request_id": event_id, "traceparent": None, "data": vars(trace),
     }  # fmt: skip
-    return SimpleNamespace(event_id=event_id, type=trace.type, envelope=json.dumps(envelope))
+    return SimpleNamespace(event_id=event_id, type=trace.type, envelope=json.dumps(envelope), bundled=trace.bundled)
 
 
 def _require_sealed(ground: Ground) -> None:

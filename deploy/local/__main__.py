@@ -51,6 +51,7 @@ def _up(stack: Stack, _asked: argparse.Namespace) -> None:
         f"Mail arrives in {shown / 'mail' / 'new'}, SMS in {shown / 'sms'}, letters in {shown / 'letters'}, "
         f"logs are in {shown / 'logs'}."
     )
+    out.print(f"What waits in its services and queues: {stack.monitor_url}", soft_wrap=True)
 
 
 def _infra(stack: Stack, _asked: argparse.Namespace) -> None:
@@ -86,12 +87,12 @@ def _scale(stack: Stack, asked: argparse.Namespace) -> None:
 def _parked(stack: Stack, _asked: argparse.Namespace) -> None:
     found = parked(stack.layout)
     if not found:
-        out.print("No event is parked.")
+        out.print("Nothing is parked.")
         return
-    table = Table("service", "event", "from", "type", "tries", "received", "cause", box=None)
-    for event in found:
-        columns = ("service", "event_id", "source", "type", "attempts", "received_at", "cause")
-        table.add_row(*(str(event.get(column) or "") for column in columns))
+    table = Table("service", "what", "id", "from", "type", "tries", "since", "cause", box=None)
+    for one in found:
+        columns = ("service", "what", "id", "source", "type", "attempts", "at", "cause")
+        table.add_row(*(str(one.get(column) or "") for column in columns))
     out.print(table)
     out.print("\n`make replay` gives them their tries again, `make replay SERVICE=dossier` those of one service.")
 
@@ -99,7 +100,7 @@ def _parked(stack: Stack, _asked: argparse.Namespace) -> None:
 def _replay(stack: Stack, asked: argparse.Namespace) -> None:
     replayed = {service: count for service, count in replay(stack.layout, asked.service).items() if count}
     if not replayed:
-        out.print("No event was parked.")
+        out.print("Nothing was parked.")
     for service, count in replayed.items():
         out.print(f"{service}: {count} given {'its tries' if count == 1 else 'their tries'} again")
 
@@ -121,6 +122,11 @@ def _log(stack: Stack, asked: argparse.Namespace) -> None:
     out.print(f"The log, the heads the witness has, and the verifier lie in {folder}")
     if code:
         raise StackFailure("the log is not what was signed", advice="keep that folder; find out who can write there")
+
+
+def _archive(stack: Stack, asked: argparse.Namespace) -> None:
+    _require_up(stack)
+    out.print(auditor.archive(stack.layout, asked.year), markup=False)
 
 
 def _load(stack: Stack, asked: argparse.Namespace) -> None:
@@ -156,6 +162,7 @@ COMMANDS = {
     "parked": _parked,
     "replay": _replay,
     "reconcile": _reconcile,
+    "archive": _archive,
     "log": _log,
     "load": _load,
     "population": _population,
@@ -173,6 +180,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("count", type=int, choices=range(1, 9), metavar="1..8")
         if name == "replay":
             command.add_argument("service", nargs="?", choices=SERVICES)
+        if name == "archive":
+            command.add_argument("year", type=int)
         if name == "log":
             command.add_argument("first", nargs="?", type=int, default=0, help="the position it begins at")
         if name == "load":

@@ -37,6 +37,20 @@ def export_log(layout: Layout, first: int = 0) -> Path:
     return folder
 
 
+def archive(layout: Layout, year: int) -> str:
+    """Puts the traces of a year that is over into the object store; what the command says.
+
+    Refuses: StackFailure, with the reason.
+    """
+    command = [sys.executable, "-W", "ignore", "-m", "services.audit.archive", str(year)]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=processes.environment(layout, "audit"), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise StackFailure(done.stderr.strip()[-500:], advice="a year goes once it is over and all has gone over it")
+    return done.stdout.strip()
+
+
 def verify(folder: Path) -> tuple[int, str]:
     """What the verifier ends with, and what it says, on what lies in such a folder."""
     command = [sys.executable, "-I", str(folder / "verifier.py"), str(folder / "log.jsonl")]

@@ -24,6 +24,8 @@ DATABASE_ADMIN = "opendsp_admin"
 PORTS = (
     "gateway",
     "broker_auth",
+    "stream",
+    "monitor",
     "postgres",
     "rabbitmq",
     "rabbitmq_dist",
@@ -88,6 +90,11 @@ class Layout:
         """The keys that wrap the records' keys; whoever loses it loses every document."""
         return self.settings / "master_keys.json"
 
+    @property
+    def thread_key_file(self) -> Path:
+        """The keys that wrap those of secure messages; whoever loses it loses every message."""
+        return self.settings / "thread_keys.json"
+
     def log(self, part: str) -> Path:
         """The log file of a supervised part."""
         return self.logs / f"{part}.log"
@@ -143,9 +150,17 @@ class Layout:
             "erlang_cookie": password,
             "s3_access_key": lambda: secrets.token_hex(10),
             "s3_secret_key": password,
+            "s3_audit_access_key": lambda: secrets.token_hex(10),
+            "s3_audit_secret_key": password,
+            "archive_key": key,
+            "s3_notifications_access_key": lambda: secrets.token_hex(10),
+            "s3_notifications_secret_key": password,
+            "thread_key": key,
             "identity_key": key,
             "master_key": key,
             "notary_key": key,
+            "vapid_key": key,
+            "webhook_key": key,
             "seal": seal,
             "luxtrust_client_secret": password,
         }

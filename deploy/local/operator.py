@@ -1,4 +1,4 @@
-"""What an operator may ask the services: which events failed for good, and to try them again."""
+"""What an operator may ask the services: what failed for good, and to try it again."""
 
 import secrets
 import time
@@ -13,16 +13,27 @@ WAIT = 10.0
 
 
 def parked(layout: Layout) -> list[dict[str, Any]]:
-    """The parked events of every service, each with the service that could not work it.
+    """What every service gave up: events, and of notifications messages that came back and subscriptions.
 
+    Each as {"service", "what", "id", "source", "type", "attempts", "at", "cause"}.
     Refuses: StackFailure, naming the service that does not answer.
     """
-    answers = _ask_each(layout, SERVICES, "list_parked")
-    return [{"service": service, **event} for service, answer in answers.items() for event in answer["parked"]]
+    found = []
+    for service, answer in _ask_each(layout, SERVICES, "list_parked").items():
+        for event in answer["parked"]:
+            told = {"what": "event", "id": event["event_id"], "at": event["received_at"]}
+            found.append({"service": service, **event, **told})
+        for message in answer.get("messages", ()):
+            told = {"what": "message", "id": message["message_id"], "source": message["channel"]}
+            found.append({"service": service, **message, **told, "type": message["occasion"]})
+        for one in answer.get("subscriptions", ()):
+            told = {"what": "subscription", "id": one["subscription_id"], "source": "", "type": one["way"]}
+            found.append({"service": service, **one, **told})
+    return found
 
 
 def replay(layout: Layout, service: str | None = None) -> dict[str, int]:
-    """Give the parked events of one service, or of all, their tries again; tells how many per service.
+    """Give what one service gave up, or all did, its tries again; tells how much per service.
 
     Refuses: StackFailure, naming the service that does not answer.
     """

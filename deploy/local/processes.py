@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.local import luxtrust
+from deploy.local import luxtrust, seaweed
 from deploy.local.layout import REPOSITORY, SERVICES, Layout, read_kept, write_private
 from deploy.local.part import Part
 from deploy.rabbitmq import topology
@@ -26,10 +26,14 @@ BROKER_AUTH = "broker_auth"
 EXAMINER = "examiner"
 # A process of audit that signs for the log: one, with a key and a folder that nobody else has.
 NOTARY = "notary"
+# A process of notifications that holds open the streams of news: not on the bus, it needs one database.
+STREAM = "stream"
 GATEWAY = "gateway"
 OPERATOR = "operator"
+# Shows operators what waits; it is one to the broker.
+MONITOR = "monitor"
 SCALED = (*SERVICES, EXAMINER)
-PROCESSES = (*SCALED, NOTARY, BROKER_AUTH, GATEWAY)
+PROCESSES = (*SCALED, NOTARY, BROKER_AUTH, STREAM, GATEWAY, MONITOR)
 
 
 def write_settings(layout: Layout) -> None:
@@ -38,9 +42,10 @@ def write_settings(layout: Layout) -> None:
         values = settings_of(layout, process)
         lines = [f"{name} = {_toml(value)}" for name, value in values.items()]
         write_private(layout.settings_file(process), "\n".join(lines) + "\n")
-    if not layout.master_key_file.exists():  # once it is there it is the operator's: keys are added to it and taken out
-        first = {"current": "1", "keys": {"1": layout.secrets["master_key"]}}
-        write_private(layout.master_key_file, json.dumps(first, indent=1) + "\n")
+    for file, secret in ((layout.master_key_file, "master_key"), (layout.thread_key_file, "thread_key")):
+        if not file.exists():  # once it is there it is the operator's: keys are added to it and taken out
+            first = {"current": "1", "keys": {"1": layout.secrets[secret]}}
+            write_private(file, json.dumps(first, indent=1) + "\n")
 
 
 def load_settings(layout: Layout, process: str) -> "Settings":
@@ -59,6 +64,12 @@ def settings_of(layout: Layout, process: str) -> dict[str, Value]:
             "database_url": layout.database_url("notifications"),
             "broker_auth_bind": f"127.0.0.1:{ports['broker_auth']}",
         }
+    if process == STREAM:
+        return values | {
+            "database_url": layout.database_url("notifications"),
+            "stream_bind": f"127.0.0.1:{ports['stream']}",
+            "public_url": layout.public_url,
+        }
     if process == EXAMINER:
         return values | {"database_url": layout.database_url("documents")} | _store(layout)
     if process == NOTARY:
@@ -71,8 +82,8 @@ def settings_of(layout: Layout, process: str) -> dict[str, Value]:
         "broker_host": "127.0.0.1",
         "broker_port": ports["rabbitmq"],
         "broker_vhost": topology.VHOST,
-        "broker_user": process,
-        "broker_password": secrets[f"broker_{process}"],
+        "broker_user": OPERATOR if process == MONITOR else process,
+        "broker_password": secrets[f"broker_{OPERATOR if process == MONITOR else process}"],
     }
     if process in SERVICES:
         values["database_url"] = layout.database_url(process)
@@ -86,11 +97,26 @@ def settings_of(layout: Layout, process: str) -> dict[str, Value]:
         }
     if process == "documents":
         values |= _store(layout) | {"upload_max_bytes": UPLOAD_MAX_BYTES}
+    if process == "audit":
+        values |= {
+            "s3_endpoint": f"127.0.0.1:{ports['s3']}",
+            "s3_bucket": seaweed.TRACES,
+            "s3_access_key": secrets["s3_audit_access_key"],
+            "s3_secret_key": secrets["s3_audit_secret_key"],
+            "archive_key": secrets["archive_key"],
+        }
     if process == "notifications":
         values |= {
             "smtp_host": "127.0.0.1",
             "smtp_port": ports["smtp"],
+            "vapid_key": secrets["vapid_key"],
+            "webhook_key": secrets["webhook_key"],
             "letters_folder": str(layout.letters),
+            "s3_endpoint": f"127.0.0.1:{ports['s3']}",
+            "s3_bucket": seaweed.ATTACHMENTS,
+            "s3_access_key": secrets["s3_notifications_access_key"],
+            "s3_secret_key": secrets["s3_notifications_secret_key"],
+            "master_key_file": str(layout.thread_key_file),
             "sms_provider": "outbox",
             "sms_folder": str(layout.sms),
             "public_url": layout.public_url,
@@ -100,10 +126,13 @@ def settings_of(layout: Layout, process: str) -> dict[str, Value]:
             "subscriber_broker_user": topology.SUBSCRIPTION_OWNER,
             "subscriber_broker_password": secrets[f"broker_{topology.SUBSCRIPTION_OWNER}"],
         }
+    if process == MONITOR:
+        values["monitor_bind"] = f"127.0.0.1:{ports['monitor']}"
     if process == GATEWAY:
         values |= {
             "public_url": layout.public_url,
             "seal": secrets["seal"],
+            "stream_url": f"http://localhost:{ports['stream']}",
             "help_phone": "+352 00 00 00",
             "help_mail": "aide@opendsp.localhost",
             "gateway_bind": f"127.0.0.1:{ports['gateway']}",
@@ -133,8 +162,10 @@ def parts(layout: Layout) -> list[Part]:
         start = _examiner if service == EXAMINER else _service
         made += [start(layout, service, number) for number in range(1, count + 1)]
     made.append(_notary(layout))
+    made.append(_stream(layout))
     made.append(_gunicorn(layout, BROKER_AUTH, "services.notifications.ports.broker_auth:app"))
     made.append(_gunicorn(layout, GATEWAY, "gateway.app:create_app()"))
+    made.append(_gunicorn(layout, MONITOR, "gateway.monitor:create_app()"))
     return made
 
 
@@ -184,15 +215,16 @@ def _code(process: str) -> str:
     plumbing = [*sorted(services.glob("*.py")), services / "bus", REPOSITORY / "deploy" / "nameko.yaml"]
     contracts = sorted(services.glob("*/contract.py"))
     elsewhere = {
-        GATEWAY: REPOSITORY / "gateway", BROKER_AUTH: services / "notifications", EXAMINER: services / "documents",
-        NOTARY: services / "audit",
+        GATEWAY: REPOSITORY / "gateway", MONITOR: REPOSITORY / "gateway",
+        BROKER_AUTH: services / "notifications", EXAMINER: services / "documents",
+        NOTARY: services / "audit", STREAM: services / "notifications",
     }  # fmt: skip
     own = elsewhere.get(process, services / process)
     return digest(*plumbing, *contracts, own, REPOSITORY / "deploy" / "gunicorn.py")
 
 
 def _started(layout: Layout, process: str) -> dict[str, str]:
-    keys = [layout.master_key_file] if "master_key_file" in settings_of(layout, process) else []
+    keys = [Path(str(file)) for name, file in settings_of(layout, process).items() if name == "master_key_file"]
     settings = digest(layout.settings_file(process), *keys)
     return environment(layout, process) | {"OPENDSP_MADE_OF": f"{_code(process)}-{settings}"}
 
@@ -212,6 +244,15 @@ def _notary(layout: Layout) -> Part:
         command=[sys.executable, "-m", "services.audit.notarise"],
         directory=REPOSITORY,
         environment=_started(layout, NOTARY),
+    )
+
+
+def _stream(layout: Layout) -> Part:
+    return Part(
+        name=STREAM,
+        command=[sys.executable, "-m", "services.notifications.stream"],
+        directory=REPOSITORY,
+        environment=_started(layout, STREAM),
     )
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pika
@@ -20,6 +21,8 @@ from deploy.rabbitmq import topology
 
 INSTALLED = Path("/usr/lib/rabbitmq/bin")
 EPMD = Path("/usr/bin/epmd")
+CONTROL_TRIES = 3
+NEVER_BEGAN = 78  # what rabbitmqctl ends with when its own node could not start: nothing was asked of the broker yet
 LOOPBACK_ONLY = "-kernel inet_dist_use_interface {127,0,0,1}"
 # Two cores: an idle scheduler that spins takes the time of its neighbours.
 CALM = "+sbwt none +sbwtdcpu none +sbwtdio none"
@@ -30,8 +33,8 @@ def installed() -> bool:
     return (INSTALLED / "rabbitmq-server").exists() and EPMD.exists()
 
 
-def prepare(layout: Layout) -> None:
-    """Write the broker's configuration, cookie, plugin list and definitions."""
+def prepare(layout: Layout, carries: Sequence[str] = topology.PARTS) -> None:
+    """Write the broker's configuration, cookie, plugin list and definitions, those of what it carries."""
     folder = layout.rabbitmq
     (folder / "home").mkdir(mode=0o700, exist_ok=True)
     cookie = folder / "home" / ".erlang.cookie"
@@ -43,7 +46,7 @@ def prepare(layout: Layout) -> None:
     write_private(
         folder / "rabbitmq-env.conf", "# Empty on purpose: /etc/rabbitmq/rabbitmq-env.conf is not ours to follow.\n"
     )
-    write_private(_definitions_file(layout), json.dumps(_definitions(layout), indent=1))
+    write_private(_definitions_file(layout), json.dumps(_definitions(layout, carries), indent=1))
 
 
 def parts(layout: Layout) -> list[Part]:
@@ -67,7 +70,7 @@ def parts(layout: Layout) -> list[Part]:
     return [mapper, broker]
 
 
-def answers(layout: Layout) -> bool:
+def answers(layout: Layout, carries: Sequence[str] = topology.PARTS) -> bool:
     """Whether the broker lets the operator in and has the last of its queues."""
     parameters = pika.ConnectionParameters(
         host="127.0.0.1",
@@ -79,7 +82,7 @@ def answers(layout: Layout) -> bool:
     )
     try:
         with pika.BlockingConnection(parameters) as connection:
-            connection.channel().queue_declare(topology.queues()[-1]["name"], passive=True)
+            connection.channel().queue_declare(topology.queues(carries)[-1]["name"], passive=True)
     except (pika.exceptions.AMQPError, OSError):
         return False
     return True
@@ -121,19 +124,23 @@ def import_definitions(layout: Layout) -> None:
 
 def control(layout: Layout, *arguments: str) -> str:
     """Run rabbitmqctl against this broker (for operators and tests) and give back what it prints."""
-    done = subprocess.run(
-        [str(INSTALLED / "rabbitmqctl"), "--quiet", *arguments],
-        env=_environment(layout),
-        cwd=layout.rabbitmq,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    for _ in range(CONTROL_TRIES):
+        done = subprocess.run(
+            [str(INSTALLED / "rabbitmqctl"), "--quiet", *arguments],
+            env=_environment(layout),
+            cwd=layout.rabbitmq,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != NEVER_BEGAN:
+            break
+    done.check_returncode()
     return done.stdout
 
 
-def _definitions(layout: Layout) -> topology.Definitions:
+def _definitions(layout: Layout, carries: Sequence[str]) -> topology.Definitions:
     try:
         contracts = topology.contracts()
     except (ImportError, AttributeError, ValueError) as error:
@@ -141,8 +148,8 @@ def _definitions(layout: Layout) -> topology.Definitions:
             f"the broker's topology cannot be computed: {error}",
             advice="mend the contract; the broker's queues and permissions come from it",
         ) from error
-    passwords = {kind: layout.secrets[f"broker_{kind}"] for kind in topology.KINDS}
-    return topology.definitions(contracts, passwords)
+    passwords = {kind: layout.secrets[f"broker_{kind}"] for kind in topology.kinds(carries)}
+    return topology.definitions(contracts, passwords, carries)
 
 
 def _definitions_file(layout: Layout) -> Path:

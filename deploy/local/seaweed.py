@@ -28,6 +28,9 @@ from deploy.local.part import Part
 
 PARTS_THAT_SPEAK_GRPC = ("master", "volume", "filer", "s3", "admin", "worker", "client")
 RULE = "fs.configure -locationPrefix=/buckets/ -fsync=true -volumeGrowthCount=1 -apply\n"
+ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
+TRACES = "opendsp-traces"  # the one bucket in which audit may do anything
+ATTACHMENTS = "opendsp-attachments"  # and the one of notifications: what comes with secure messages
 VALID_YEARS = 20
 PR_SET_PDEATHSIG = 1
 
@@ -48,12 +51,12 @@ def prepare(layout: Layout) -> None:
     for folder in (home, home / ".seaweedfs", home / "tls", layout.seaweed / "data"):
         folder.mkdir(mode=0o700, exist_ok=True)
     # Without identities S3 allows everything to everyone.
-    identity = {
-        "name": "documents",
-        "credentials": [{"accessKey": layout.secrets["s3_access_key"], "secretKey": layout.secrets["s3_secret_key"]}],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }
-    write_private(home / "s3.json", json.dumps({"identities": [identity]}))
+    identities = [
+        _identity(layout, "documents", "s3", ACTIONS),
+        _identity(layout, "audit", "s3_audit", [f"{action}:{TRACES}" for action in ACTIONS]),
+        _identity(layout, "notifications", "s3_notifications", [f"{action}:{ATTACHMENTS}" for action in ACTIONS]),
+    ]
+    write_private(home / "s3.json", json.dumps({"identities": identities}))
     if not (home / "tls" / "node.crt").exists():
         _make_certificates(home / "tls")
     security = home / ".seaweedfs" / "security.toml"
@@ -63,6 +66,12 @@ def prepare(layout: Layout) -> None:
     # One volume per bucket; the default of seven uses the disk's slots up after some sixty buckets.
     growth = "\n".join(f"copy_{copies} = 1" for copies in ("1", "2", "3", "other"))
     write_private(home / ".seaweedfs" / "master.toml", f"[master.volume_growth]\n{growth}\n")
+
+
+def _identity(layout: Layout, name: str, prefix: str, actions: list[str]) -> dict[str, object]:
+    """Who a service is to the store, and what it may do there."""
+    keys = {"accessKey": layout.secrets[f"{prefix}_access_key"], "secretKey": layout.secrets[f"{prefix}_secret_key"]}
+    return {"name": name, "credentials": [keys], "actions": actions}
 
 
 def part(layout: Layout) -> Part:

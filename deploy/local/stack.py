@@ -45,6 +45,11 @@ class Stack:
         """The gateway's address, empty while this stack was never started."""
         return self.layout.public_url if self.layout.has_ports() else ""
 
+    @property
+    def monitor_url(self) -> str:
+        """Where operators look at what waits."""
+        return f"http://127.0.0.1:{self.layout.ports['monitor']}"
+
     def infra(self) -> None:
         """Start PostgreSQL, RabbitMQ, the object store, the mailbox and LuxTrust; make databases, schemas and topology.
 
@@ -188,6 +193,7 @@ class Stack:
             return status == http.HTTPStatus.OK
 
         self._await(processes.GATEWAY, ready, began, watched=names, silent=silent)
+        self._await(processes.MONITOR, lambda: _listens(self.layout.ports["monitor"]), began)
         self.supervisor.require(names)
 
     def _readiness(self) -> tuple[int, dict[str, bool]]:

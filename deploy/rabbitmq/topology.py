@@ -3,6 +3,7 @@
 Pure functions over the services' contracts (NAME, CALLS, SUBSCRIPTIONS); the result is RabbitMQ's own definitions
 format, loaded by the broker at boot. Nobody declares a queue of the inner bus at run time, except a process its own
 reply queue. One broker user per kind of process; what it may call is R7 of the architecture, as a regular expression.
+What belongs to questions, to events and to foreign subscribers may lie on one node or on a node each.
 """
 
 import base64
@@ -28,6 +29,9 @@ SUBSCRIPTION_OWNER = "notifications"
 
 # Every service keeps identity's public keys and ended sessions for itself (decisions.md, Identity on the bus).
 EVENTS_FOR_ALL = (("identity", "signing_key_published.v1"), ("identity", "session_ended.v1"))
+
+# What a node may carry: questions and their answers, events, what foreign systems fetch.
+PARTS = ("rpc", "events", "subscribers")
 
 NOTHING = "^$"
 
@@ -72,32 +76,43 @@ def calls_of(kind: str, of: Mapping[str, Contract]) -> tuple[str, ...]:
     return SERVICES if kind in CLIENTS else of[kind].calls
 
 
-def permissions(kind: str, of: Mapping[str, Contract]) -> tuple[Definitions, list[Definitions]]:
-    """What a kind of process may configure, write and read on the inner bus, and with which routing keys."""
+def permissions(
+    kind: str, of: Mapping[str, Contract], parts: Sequence[str] = PARTS
+) -> tuple[Definitions, list[Definitions]]:
+    """What a kind of process may configure, write and read on a node of the inner bus, and with which routing keys."""
     own_reply = rf"reply\.{kind}\.[0-9a-f]+"
+    write = {"rpc": [RPC_EXCHANGE], "events": [rf"{kind}\.events"]}
+    read = {"rpc": [RPC_EXCHANGE, f"rpc-{kind}"], "events": [rf"{kind}\.inbox", rf"{kind}\.parked"]}
+    last = [own_reply] if "rpc" in parts else []
     general = {
         "user": kind,
         "vhost": VHOST,
-        "configure": f"^{own_reply}$",
-        "write": rf"^({RPC_EXCHANGE}|{kind}\.events|{own_reply})$",
-        "read": rf"^({RPC_EXCHANGE}|rpc-{kind}|{kind}\.inbox|{kind}\.parked|{own_reply})$",
+        "configure": f"^{own_reply}$" if last else NOTHING,
+        "write": f"^({'|'.join([*_of(parts, write), *last])})$",
+        "read": f"^({'|'.join([*_of(parts, read), *last])})$",
     }
     allowed = [r"reply\.[a-z]+\.[0-9a-f]+"]
     called = calls_of(kind, of)
     if called:
         allowed.append(rf"({'|'.join(called)})\.[a-z_]+")
-    topics = [
-        {
-            "user": kind,
-            "vhost": VHOST,
-            "exchange": RPC_EXCHANGE,
-            "write": f"^({'|'.join(allowed)})$",
-            "read": f"^{own_reply}$",
-        }
-    ]
-    if kind not in CLIENTS:
+    topics = []
+    if "rpc" in parts:
+        topics.append(
+            {
+                "user": kind,
+                "vhost": VHOST,
+                "exchange": RPC_EXCHANGE,
+                "write": f"^({'|'.join(allowed)})$",
+                "read": f"^{own_reply}$",
+            }
+        )
+    if "events" in parts and kind not in CLIENTS:
         topics.append({"user": kind, "vhost": VHOST, "exchange": f"{kind}.events", "write": ".*", "read": NOTHING})
     return general, topics
+
+
+def _of(parts: Sequence[str], told: Mapping[str, Sequence[str]]) -> list[str]:
+    return [one for part, some in told.items() if part in parts for one in some]
 
 
 def subscriber_permissions() -> Definitions:
@@ -111,22 +126,33 @@ def subscriber_permissions() -> Definitions:
     }
 
 
-def exchanges() -> list[Definitions]:
+def kinds(parts: Sequence[str] = PARTS) -> tuple[str, ...]:
+    """Who comes to a node. Of the clients the operator alone goes where events are, to count what waits."""
+    if "rpc" in parts:
+        return KINDS
+    return tuple(kind for kind in KINDS if kind != "gateway") if "events" in parts else (SUBSCRIPTION_OWNER,)
+
+
+def exchanges(parts: Sequence[str] = PARTS) -> list[Definitions]:
     """One exchange for requests and replies, one per emitter of events, one for what is parked, one outside."""
-    topic = [RPC_EXCHANGE, *(f"{service}.events" for service in SERVICES)]
-    return [
-        *(_exchange(name, VHOST, "topic") for name in topic),
-        _exchange(PARKING, VHOST, "direct"),
-        _exchange(SUBSCRIPTION_EXCHANGE, SUBSCRIBER_VHOST, "direct"),
-    ]
+    declared = [_exchange(RPC_EXCHANGE, VHOST, "topic")] if "rpc" in parts else []
+    if "events" in parts:
+        declared += [_exchange(f"{service}.events", VHOST, "topic") for service in SERVICES]
+        declared.append(_exchange(PARKING, VHOST, "direct"))
+    if "subscribers" in parts:
+        declared.append(_exchange(SUBSCRIPTION_EXCHANGE, SUBSCRIBER_VHOST, "direct"))
+    return declared
 
 
-def queues() -> list[Definitions]:
+def queues(parts: Sequence[str] = PARTS) -> list[Definitions]:
     """Per service: a classic queue of requests, a quorum inbox of events, a quorum queue of what failed for good."""
     declared = []
     for service in SERVICES:
+        if "rpc" in parts:
+            declared.append(_queue(f"rpc-{service}", {"x-queue-type": "classic"}))
+        if "events" not in parts:
+            continue
         declared += [
-            _queue(f"rpc-{service}", {"x-queue-type": "classic"}),
             _queue(
                 f"{service}.inbox",
                 {
@@ -143,28 +169,36 @@ def queues() -> list[Definitions]:
     return declared
 
 
-def bindings(of: Mapping[str, Contract]) -> list[Definitions]:
+def bindings(of: Mapping[str, Contract], parts: Sequence[str] = PARTS) -> list[Definitions]:
     """Requests by service name, events by type to those who subscribe, dead letters to their service's parking."""
     bound = []
     for service in SERVICES:
-        bound.append(_binding(RPC_EXCHANGE, f"{service}.*", f"rpc-{service}"))
+        if "rpc" in parts:
+            bound.append(_binding(RPC_EXCHANGE, f"{service}.*", f"rpc-{service}"))
+        if "events" not in parts:
+            continue
         bound.append(_binding(PARKING, f"{service}.parked", f"{service}.parked"))
         for source, event in sorted({*EVENTS_FOR_ALL, *of[service].subscriptions}):
             bound.append(_binding(f"{source}.events", event, f"{service}.inbox"))
     return bound
 
 
-def definitions(of: Mapping[str, Contract], passwords: Mapping[str, str]) -> Definitions:
-    """The whole broker, in the format of `load_definitions`; passwords by kind of process, stored hashed."""
-    granted = [permissions(kind, of) for kind in KINDS]
+def definitions(of: Mapping[str, Contract], passwords: Mapping[str, str], parts: Sequence[str] = PARTS) -> Definitions:
+    """A whole node, in the format of `load_definitions`; passwords by kind of process, stored hashed.
+
+    parts: what the node carries; all of it where there is one node.
+    """
+    inner = "rpc" in parts or "events" in parts
+    granted = [permissions(kind, of, parts) for kind in kinds(parts)] if inner else []
+    outer = "subscribers" in parts
     return {
-        "vhosts": [{"name": VHOST}, {"name": SUBSCRIBER_VHOST}],
-        "users": [_user(kind, passwords[kind]) for kind in KINDS],
-        "permissions": [general for general, _ in granted] + [subscriber_permissions()],
+        "vhosts": [{"name": name} for name, there in ((VHOST, inner), (SUBSCRIBER_VHOST, outer)) if there],
+        "users": [_user(kind, passwords[kind]) for kind in kinds(parts)],
+        "permissions": [general for general, _ in granted] + ([subscriber_permissions()] if outer else []),
         "topic_permissions": [topic for _, topics in granted for topic in topics],
-        "exchanges": exchanges(),
-        "queues": queues(),
-        "bindings": bindings(of),
+        "exchanges": exchanges(parts),
+        "queues": queues(parts),
+        "bindings": bindings(of, parts),
     }
 
 

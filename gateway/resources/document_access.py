@@ -7,7 +7,7 @@ from apiflask import APIBlueprint
 from gateway.caller import ask
 from gateway.names import named
 from gateway.operations import operation
-from gateway.resources.documents import AUTHOR
+from gateway.resources.documents import ORIGIN
 from gateway.schemas import document_access as shapes
 from gateway.schemas import records, rights
 
@@ -133,7 +133,7 @@ def list_documents_as(record_id: str, professional_id: str, query: dict[str, Any
     """For the holder's side: what this professional would list now, which may be nothing."""
     asked = {"limit": query["limit"], "cursor": query.get("cursor")}
     answer = ask("documents", "list_documents_as", record_id=record_id, professional_id=professional_id, **asked)
-    return {**answer, "documents": named(answer["documents"], **AUTHOR)}
+    return {**answer, "documents": named(answer["documents"], **ORIGIN)}
 
 
 # --- what may be deposited ------------------------------------------------------------------------------------------

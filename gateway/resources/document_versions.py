@@ -1,15 +1,15 @@
 """Versions of a document: a new one, an older one brought back, what it was before, and corrections of its wording."""
 
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import request
 
-from gateway import multipart, streams, waiting
-from gateway.caller import ask, authenticate, gateway_key
+from gateway import deposits, waiting
+from gateway.caller import ask, authenticate
 from gateway.names import named
-from gateway.operations import JSON, loaded, operation
-from gateway.resources.documents import AUTHOR, CHANGE_REFUSALS, FILE_REFUSALS, commit
+from gateway.operations import operation
+from gateway.resources.documents import AUTHOR, CHANGE_REFUSALS, FILE_REFUSALS, ORIGIN, commit
 from gateway.schemas import records, versions
 from services.documents.contract import MEDIA_TYPES
 
@@ -23,36 +23,14 @@ _FILE = tuple(code for code in FILE_REFUSALS if code not in _NOT_OF_A_VERSION)
     document_versions, "POST", "/documents/<uuid:document_id>/versions", summary="Deposit a new version",
     answer=records.Deposited, status=201, once=True, conditional=True, parameters=waiting.PARAMETERS,
     headers=waiting.HEADERS,
-    refuses=tuple(dict.fromkeys((*_FILE, *CHANGE_REFUSALS, "malformed_multipart", "invalid_json"))),
-    request_body={
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["metadata", "file"],
-                    "properties": {
-                        "metadata": {"$ref": "#/components/schemas/VersionMetadata"},
-                        "file": {"type": "string", "contentMediaType": "application/octet-stream"},
-                    },
-                },
-                "example": {"metadata": versions.VersionMetadata.example, "file": "…"},
-                "encoding": {"metadata": {"contentType": JSON}, "file": {"contentType": ", ".join(MEDIA_TYPES)}},
-            },
-        },
-    },
+    refuses=tuple(dict.fromkeys((*_FILE, *CHANGE_REFUSALS, *deposits.REFUSALS))),
+    request_body=deposits.form(versions.VersionMetadata, MEDIA_TYPES),
 )  # fmt: skip
 def deposit_version(document_id: str, version: int | None) -> Any:
     """Part `metadata` (JSON, usually `{}`) first, part `file` last. The present version stays until it is checked."""
     account_id = authenticate().account_id
-    boundary = multipart.boundary_of(request.headers.get("Content-Type", ""))
-    which = {"document_id": document_id, "version": version, "gateway_key": gateway_key()}
-    with streams.uploading(account_id) as body:
-        deposit = multipart.Deposit(body.read, boundary, body.length, streams.BLOCK)
-        metadata = loaded(versions.VersionMetadata, deposit.metadata())
-        started = ask("documents", "prepare_version", **which, **metadata)
-        file = deposit.file()
-        received = streams.store(file.chunks, started, size=file.size, declared=file.media_type)
+    start = partial(ask, "documents", "prepare_version", document_id=document_id, version=version)
+    started, received = deposits.one_file(account_id, versions.VersionMetadata, start)
     return commit(account_id, started["upload_id"], started["version_id"], received)
 
 
@@ -73,7 +51,7 @@ def prepare_version_upload(document_id: str, version: int | None, body: dict[str
 def read_versions(document_id: str) -> Any:
     """Every version and every wording, with who made it and when. `content?version_id=` gives an older one's bytes."""
     found = ask("documents", "read_history", document_id=document_id)
-    signed = {name: named(found[name], **AUTHOR) for name in ("versions", "wordings")}
+    signed = {name: named(found[name], **as_) for name, as_ in (("versions", ORIGIN), ("wordings", AUTHOR))}
     return {**found, **signed}
 
 

@@ -1,14 +1,15 @@
 """Documents of a record: deposit in one request, list, read, download, change the level."""
 
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from gateway import cda_header, content, multipart, streams, waiting
+from gateway import cda_header, content, deposits, streams, waiting
 from gateway.caller import ask, ask_anew, authenticate, gateway_key
 from gateway.names import named
-from gateway.operations import JSON, loaded, operation
+from gateway.operations import operation
 from gateway.schemas import records as shapes
 from gateway.schemas.finding import DocumentQuery, ListedDocuments
 from services.documents.contract import CDA, CDA_AS_TEXT, MEDIA_TYPES
@@ -16,6 +17,7 @@ from services.documents.contract import CDA, CDA_AS_TEXT, MEDIA_TYPES
 documents = APIBlueprint("documents", __name__)
 
 AUTHOR: dict[str, Any] = {"professional": "author_id", "name": "author_name", "profession": "author_profession"}
+ORIGIN: dict[str, Any] = {**AUTHOR, "establishment": "establishment_id"}
 XML = (CDA, CDA_AS_TEXT)
 _CDA_ALONE = {
     "schema": {"type": "string", "contentMediaType": CDA},
@@ -37,27 +39,10 @@ CHANGE_REFUSALS = (
 @operation(
     documents, "POST", "/records/<uuid:record_id>/documents", summary="Deposit a document", answer=shapes.Deposited,
     status=201, once=True, refuses=(
-        *FILE_REFUSALS, "malformed_multipart", "invalid_json", "cda_unreadable", "type_code_unknown", "wrong_patient",
+        *FILE_REFUSALS, *deposits.REFUSALS, "cda_unreadable", "type_code_unknown", "wrong_patient",
     ),
     parameters=waiting.PARAMETERS, headers=waiting.HEADERS,
-    request_body={
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["metadata", "file"],
-                    "properties": {
-                        "metadata": {"$ref": "#/components/schemas/Metadata"},
-                        "file": {"type": "string", "contentMediaType": "application/octet-stream"},
-                    },
-                },
-                "example": {"metadata": shapes.Metadata.example, "file": "…"},
-                "encoding": {"metadata": {"contentType": JSON}, "file": {"contentType": ", ".join(MEDIA_TYPES)}},
-            },
-            **dict.fromkeys(XML, _CDA_ALONE),
-        },
-    },
+    request_body=deposits.form(shapes.Metadata, MEDIA_TYPES, or_else=dict.fromkeys(XML, _CDA_ALONE)),
 )  # fmt: skip
 def deposit_document(record_id: str) -> Any:
     """Part `metadata` (JSON) first, part `file` last; streamed and sealed on the way, nothing is kept in clear.
@@ -68,13 +53,8 @@ def deposit_document(record_id: str) -> Any:
     account_id = authenticate().account_id
     if request.mimetype in XML:
         return _deposit_cda(account_id, record_id)
-    boundary = multipart.boundary_of(request.headers.get("Content-Type", ""))
-    with streams.uploading(account_id) as body:
-        deposit = multipart.Deposit(body.read, boundary, body.length, streams.BLOCK)
-        metadata = loaded(shapes.Metadata, deposit.metadata())
-        started = ask("documents", "prepare_deposit", record_id=record_id, **metadata, gateway_key=gateway_key())
-        file = deposit.file()
-        received = streams.store(file.chunks, started, size=file.size, declared=file.media_type)
+    start = partial(ask, "documents", "prepare_deposit", record_id=record_id)
+    started, received = deposits.one_file(account_id, shapes.Metadata, start)
     return commit(account_id, started["upload_id"], started["version_id"], received)
 
 
@@ -106,7 +86,7 @@ def list_documents(record_id: str, query: dict[str, Any]) -> Any:
     page = {"limit": query.pop("limit"), "cursor": query.pop("cursor", None)}
     new = {name: query.pop(name, "false") == "true" for name in ("new_to_me", "new_since_visit")}
     answer = ask("documents", "list_documents", record_id=record_id, wanted={**query, **new}, **page)
-    return {**answer, "documents": named(answer["documents"], **AUTHOR)}
+    return {**answer, "documents": named(answer["documents"], **ORIGIN)}
 
 
 @operation(
@@ -116,7 +96,7 @@ def list_documents(record_id: str, query: dict[str, Any]) -> Any:
 def read_document(document_id: str) -> Any:
     """Type, title, author, level and versions. Unknown, hidden and foreign are one refusal."""
     document = ask("documents", "read_document", document_id=document_id)
-    return named([document], **AUTHOR)[0]
+    return named([document], **ORIGIN)[0]
 
 
 @operation(

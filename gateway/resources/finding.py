@@ -7,7 +7,7 @@ from apiflask import APIBlueprint
 from gateway.caller import ask
 from gateway.names import named
 from gateway.operations import operation
-from gateway.resources.documents import AUTHOR
+from gateway.resources.documents import ORIGIN
 from gateway.schemas import finding as shapes
 
 finding = APIBlueprint("finding", __name__, url_prefix="/records/<uuid:record_id>")
@@ -32,4 +32,4 @@ def search_documents(record_id: str, body: dict[str, Any]) -> Any:
     """In title, type, author and text; best first. A page goes on with the same body and the `next_cursor`."""
     query, page = body.pop("query"), {name: body.pop(name) for name in _PAGE if name in body}
     answer = ask("documents", "search_documents", record_id=record_id, query=query, wanted=body, **page)
-    return {**answer, "documents": named(answer["documents"], **AUTHOR)}
+    return {**answer, "documents": named(answer["documents"], **ORIGIN)}

@@ -3,11 +3,10 @@
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import request
 
-from gateway import multipart, streams, waiting
+from gateway import deposits, multipart, streams, waiting
 from gateway.caller import ask, ask_anew, authenticate, gateway_key
-from gateway.operations import JSON, loaded, operation
+from gateway.operations import operation
 from gateway.resources.documents import FILE_REFUSALS, commit
 from gateway.schemas import deposits as shapes
 from gateway.schemas import records
@@ -20,28 +19,9 @@ submissions = APIBlueprint("submissions", __name__, url_prefix="/records/<uuid:r
 
 @operation(
     submissions, "POST", "/submissions", summary="Deposit several documents", answer=shapes.Submitted, status=201,
-    once=True, refuses=(*FILE_REFUSALS, "malformed_multipart", "invalid_json"),
+    once=True, refuses=(*FILE_REFUSALS, *deposits.REFUSALS),
     parameters=waiting.PARAMETERS, headers=waiting.HEADERS,
-    request_body={
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["metadata", "file"],
-                    "properties": {
-                        "metadata": {"$ref": "#/components/schemas/SubmissionMetadata"},
-                        "file": {
-                            "type": "array",
-                            "items": {"type": "string", "contentMediaType": "application/octet-stream"},
-                        },
-                    },
-                },
-                "example": {"metadata": shapes.SubmissionMetadata.example, "file": ["…", "…"]},
-                "encoding": {"metadata": {"contentType": JSON}, "file": {"contentType": ", ".join(MEDIA_TYPES)}},
-            }
-        },
-    },
+    request_body=deposits.form(shapes.SubmissionMetadata, MEDIA_TYPES, several=True),
 )  # fmt: skip
 def submit_documents(record_id: str) -> Any:
     """Part `metadata` (JSON) first, then a part `file` for each document, in order; all are deposited or none.
@@ -49,10 +29,8 @@ def submit_documents(record_id: str) -> Any:
     A file above 8 MiB has its `size` in the metadata, the last one a Content-Length of the request instead.
     """
     account_id = authenticate().account_id
-    boundary = multipart.boundary_of(request.headers.get("Content-Type", ""))
-    with streams.uploading(account_id) as body:
-        deposit = multipart.Deposit(body.read, boundary, body.length, streams.BLOCK)
-        described = loaded(shapes.SubmissionMetadata, deposit.metadata())["documents"]
+    with deposits.opened(account_id, shapes.SubmissionMetadata) as (metadata, deposit):
+        described = metadata["documents"]
         sizes = [each.pop("size", None) for each in described]
         prepared = ask("documents", "prepare_submission", record_id=record_id, documents=described)
         puts = _put_each(prepared["upload_ids"], deposit, sizes)
@@ -66,7 +44,7 @@ def _put_each(upload_ids: list[str], deposit: multipart.Deposit, sizes: list[int
     puts = []
     for upload_id, file in zip(upload_ids, deposit.files(sizes), strict=True):
         started = ask_anew("documents", "start_upload", upload_id=upload_id, gateway_key=gateway_key())
-        received = streams.store(file.chunks, started, size=file.size, declared=file.media_type)
+        received = deposits.put(file, started)
         puts.append({"upload_id": upload_id, "version_id": started["version_id"], **vars(received)})
     return puts
 

@@ -7,7 +7,7 @@ from apiflask import APIBlueprint
 from gateway.caller import ask
 from gateway.names import named
 from gateway.operations import operation
-from gateway.resources.documents import AUTHOR
+from gateway.resources.documents import ORIGIN
 from gateway.schemas import timeline as shapes
 
 timeline = APIBlueprint("timeline", __name__, url_prefix="/records/<uuid:record_id>")
@@ -23,7 +23,7 @@ def read_timeline(record_id: str, query: dict[str, Any]) -> Any:
     """Documents, risk factors, states and mandates that the caller may know of, newest first."""
     kinds = query.pop("kinds", None)
     answer = ask("documents", "timeline", record_id=record_id, kinds=kinds and kinds.split(","), **query)
-    return {**answer, "items": _named(_named(answer["items"], "document", **AUTHOR), "mandate", **_WHO)}
+    return {**answer, "items": _named(_named(answer["items"], "document", **ORIGIN), "mandate", **_WHO)}
 
 
 def _named(items: list[dict[str, Any]], part: str, **fields: str) -> list[dict[str, Any]]:

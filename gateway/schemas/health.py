@@ -10,6 +10,7 @@ from gateway.operations import Shape
 from gateway.schemas.fields import Choice
 
 STATES = ("ok", "unavailable")
+DELAYED = "delayed"
 
 
 class Live(Shape):
@@ -19,5 +20,9 @@ class Live(Shape):
 
 class Ready(Shape):
     status = Choice(STATES)
-    dependencies = fields.Dict(keys=fields.String(), values=Choice(STATES), metadata={"description": "By name."})
-    example: ClassVar = {"status": "ok", "dependencies": {"identity": "ok", "object_store": "ok"}}
+    dependencies = fields.Dict(
+        keys=fields.String(), values=Choice((*STATES, DELAYED)),
+        metadata={"description": "By name. `events` may be `delayed`, nothing else: requests are answered, and what "
+                  "follows from them (traces, notices, what foreign systems receive) comes later."},
+    )  # fmt: skip
+    example: ClassVar = {"status": "ok", "dependencies": {"identity": "ok", "object_store": "ok", "events": "ok"}}

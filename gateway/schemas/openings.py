@@ -214,6 +214,12 @@ class OpeningRefused(Shape):
 # --- letters --------------------------------------------------------------------------------------------------------
 
 
+_LETTER = {
+    "letter_id": ID, "occasion": "record_opened", "state": "waiting", "due_by": DUE, "overdue": False,
+    "printed_at": None,
+}  # fmt: skip
+
+
 class LettersQuery(Query):
     state = Choice(LETTER_STATES, load_default="waiting")
     limit = Number(minimum=1, maximum=100, load_default=50)
@@ -227,21 +233,13 @@ class LetterLine(Shape):
     due_by = Moment("Until when it must be on its way.")
     overdue = Flag()
     printed_at = Moment(allow_none=True)
+    example: ClassVar = _LETTER
 
 
 class Letters(Shape):
     letters = Listed(Part(LetterLine))
     next_cursor = Text(allow_none=True)
     example: ClassVar = {
-        "letters": [
-            {
-                "letter_id": ID,
-                "occasion": "record_opened",
-                "state": "waiting",
-                "due_by": DUE,
-                "overdue": False,
-                "printed_at": None,
-            }
-        ],
+        "letters": [_LETTER],
         "next_cursor": None,
     }

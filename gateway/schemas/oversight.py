@@ -110,7 +110,10 @@ class EntriesFound(Shape):
         f" {SEARCH_DAYS} days at most.",
         allow_none=True,
     )
-    example: ClassVar = {"entries": [WholeEntry.example], "next_cursor": None}
+    archived_years = Listed(
+        Number(), "Years in the archive that were not looked through; a search within one record goes through them."
+    )
+    example: ClassVar = {"entries": [WholeEntry.example], "next_cursor": None, "archived_years": []}
 
 
 # --- cases ----------------------------------------------------------------------------------------------------------

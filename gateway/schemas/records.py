@@ -1,11 +1,11 @@
-"""Shapes of records, circle, documents, uploads, access history and subscriptions."""
+"""Shapes of records, circle, documents, uploads and access history."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 from gateway.operations import Query, Shape
-from gateway.schemas.fields import Accepted, Choice, Day, Flag, Id, Listed, Moment, Number, Part, Secret, Text
+from gateway.schemas.fields import Accepted, Choice, Day, Flag, Id, Listed, Moment, Number, Part, Text
 from gateway.schemas.people import ID, OTHER_ID, TIME
 from services.directory.contract import PROFESSIONS
 from services.documents.contract import (
@@ -21,7 +21,6 @@ from services.documents.contract import (
     UNIT_LENGTH,
 )
 from services.dossier.contract import CATEGORIES, GROUNDS, STATES
-from services.notifications.contract import FOREIGN_EVENT_TYPES
 
 CHECKING = "`checking` until the file was looked at closely, and then shown to others, or rejected."
 
@@ -113,6 +112,8 @@ class Document(Shape):
     author_id = Id("The professional who deposited it; null for the holder.", allow_none=True)
     author_name = Text("Null while the directory cannot be asked.", allow_none=True)
     author_profession = Choice(PROFESSIONS, allow_none=True)
+    establishment_id = Id("Where it was deposited; null for the holder, and where it is not known.", allow_none=True)
+    establishment_name = Text("Null while the directory cannot be asked.", allow_none=True)
     holder_authored = Flag()
     level = Choice(LEVELS)
     media_type = Choice(tuple(MEDIA_TYPES))
@@ -136,6 +137,8 @@ class Document(Shape):
         "author_id": OTHER_ID,
         "author_name": "MÜLLER Anne",
         "author_profession": "physician",
+        "establishment_id": OTHER_ID,
+        "establishment_name": "Cabinet du Parc",
         "holder_authored": False,
         "level": "standard",
         "media_type": "application/pdf",
@@ -231,68 +234,3 @@ class ContentQuery(VersionQuery):
         ("attachment", "inline"), "`inline`: to be shown, where the kind is PDF, PNG, JPEG or text.",
         load_default="attachment",
     )  # fmt: skip
-
-
-# --- subscriptions --------------------------------------------------------------------------------------------------
-
-
-class SubscriptionWanted(Shape):
-    establishment_id = Id("Whose professionals' rights decide what is told.", required=True)
-    event_types = Listed(Choice(FOREIGN_EVENT_TYPES), required=True, maximum=20)
-    example: ClassVar = {"establishment_id": ID, "event_types": ["lu.dsp.document.deposited.v1"]}
-
-
-class SubscriptionPage(Page):
-    establishment_id = Id("Only those of this establishment.")
-
-
-class Subscription(Shape):
-    subscription_id = Id()
-    establishment_id = Id()
-    event_types = Listed(Text())
-    queue = Text()
-    username = Text()
-    state = Text()
-    created_at = Moment()
-    ended_at = Moment(allow_none=True)
-
-
-class SubscriptionMade(Shape):
-    """The credential is shown this once."""
-
-    subscription_id = Id()
-    host = Text()
-    port = Number()
-    vhost = Text()
-    queue = Text()
-    username = Text()
-    password = Secret()
-    example: ClassVar = {
-        "subscription_id": ID,
-        "host": "127.0.0.1",
-        "port": 5672,
-        "vhost": "opendsp-subscribers",
-        "queue": "sub.k2v9…",
-        "username": "sub.k2v9…",
-        "password": "…",
-    }
-
-
-class Subscriptions(Shape):
-    subscriptions = Listed(Part(Subscription), "Newest first.")
-    next_cursor = Text(allow_none=True)
-    example: ClassVar = {
-        "subscriptions": [
-            {
-                "subscription_id": ID,
-                "establishment_id": OTHER_ID,
-                "event_types": ["lu.dsp.document.deposited.v1"],
-                "queue": "sub.k2v9…",
-                "username": "sub.k2v9…",
-                "state": "active",
-                "created_at": TIME,
-                "ended_at": None,
-            }
-        ],
-        "next_cursor": None,
-    }

@@ -41,6 +41,8 @@ class _Signed(Shape):
 
 class VersionShown(_Signed):
     version_id = Id()
+    establishment_id = Id("Where it was deposited; null for the holder's side, and where not known.", allow_none=True)
+    establishment_name = Text("Null while the directory cannot be asked.", allow_none=True)
     number = Number()
     state = Choice(DOCUMENT_STATES, "`checking` and `rejected` show to who deposited it alone.")
     reason = Choice(REJECTIONS, "Why it was rejected.", allow_none=True)
@@ -72,6 +74,7 @@ class DocumentHistory(Shape):
                 "version_id": THIRD_ID, "number": 1, "state": "available", "reason": None, "restores": None,
                 "current": True, "media_type": "application/pdf", "size": 48213,
                 "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", **_AUTHOR,
+                "establishment_id": OTHER_ID, "establishment_name": "Cabinet du Parc",
             }
         ],
         "wordings": [

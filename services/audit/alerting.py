@@ -16,8 +16,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from services.audit import rules_alerts, store_alerts
+from services.audit.contract import AlertsRaised
 from services.audit.rules_alerts import Seen, Thresholds
-from services.bus import Received, Service, fresh_context, on
+from services.bus import Received, Service, emit, fresh_context, on
+from services.db import rfc3339
 from services.dossier.contract import (
     CircleMemberAdded,
     CircleMemberRemoved,
@@ -64,7 +66,10 @@ class Alerting(Service):
         found = rules_alerts.findings(entries, self._likeness(entries), cares, sights, thresholds)
         longest = max(timedelta(days=thresholds.again_days), rules_alerts.HOUR)
         heard = store_alerts.raised(session, found, longest)
-        store_alerts.insert_alerts(session, rules_alerts.unheard(found, heard, thresholds.again_days), at)
+        unheard = rules_alerts.unheard(found, heard, thresholds.again_days)
+        store_alerts.insert_alerts(session, unheard, at)
+        if unheard:
+            emit(session, AlertsRaised(count=len(unheard), at=rfc3339(at)))
         store_alerts.keep_sights(session, counted, at - rules_alerts.SEEN_FOR)
         store_alerts.move_on(session, reached)
         return reached - place

@@ -8,12 +8,14 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from services.audit import rules, rules_oversight, store_cases
+from services.audit.archiving import bring_back
 from services.audit.contract import traced
 from services.audit.contract_cases import (
     CASES_LIMIT,
     CaseAnswered,
     CaseExists,
     CaseNotFound,
+    CaseOpened,
     CaseQueue,
     CaseRead,
     Cases,
@@ -54,6 +56,7 @@ class CaseDesk(Oversight):
             refusal = _barred(scope, asks=True)
             if refusal is not None:
                 return _refused(session, caller, "case.opened", scope, refusal, **about)
+            bring_back(session, scope.record_id)
             answered: CaseShown | None = once(session, caller, "open_case", body)
             if answered is not None:
                 return answered
@@ -63,6 +66,7 @@ class CaseDesk(Oversight):
             case_id, new = store_cases.open_case(session, entry_id, own, caller, asked, now())
             if not new:
                 return _refused(session, caller, "case.opened", scope, CaseExists(case_id=case_id), **about)
+            emit(session, CaseOpened(case_id=case_id, at=rfc3339(now())))
             _traced(session, caller, "case.opened", scope, object_id=case_id, object_type="case")
             [made] = store_cases.cases_of_record(session, scope.record_id, _without(scope), case_id=case_id)
             return remember(session, caller, "open_case", body, _shown(made))
@@ -82,6 +86,7 @@ class CaseDesk(Oversight):
             refusal = _barred(scope)
             if refusal is not None:
                 return _refused(session, caller, "case.searched", scope, refusal)
+            bring_back(session, scope.record_id)
             found = store_cases.cases_of_record(
                 session, scope.record_id, _without(scope), after=after, limit=limit + 1
             )  # fmt: skip
@@ -99,6 +104,7 @@ class CaseDesk(Oversight):
         about = {"object_id": case_id, "object_type": "case"}
         with self.db.transaction(caller) as session:
             refusal = _barred(scope)
+            bring_back(session, scope.record_id)
             found = store_cases.cases_of_record(session, scope.record_id, _without(scope), case_id=case_id)
             if refusal is not None or not found:
                 return _refused(session, caller, "case.read", scope, refusal or CaseNotFound(), **about)

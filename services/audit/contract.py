@@ -10,17 +10,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, Final, Literal
 
+from services.audit.contract_actions import ACTIONS as ACTIONS
 from services.audit.contract_alerts import ALERT_RULES as ALERT_RULES
 from services.audit.contract_alerts import ALERTS_LIMIT as ALERTS_LIMIT
 from services.audit.contract_alerts import AlertNotFound as AlertNotFound
 from services.audit.contract_alerts import AlertQueue as AlertQueue
 from services.audit.contract_alerts import AlertsCounted as AlertsCounted
 from services.audit.contract_alerts import AlertShown as AlertShown
+from services.audit.contract_alerts import AlertsRaised as AlertsRaised
 from services.audit.contract_alerts import AlertStatistics as AlertStatistics
 from services.audit.contract_cases import CASES_LIMIT as CASES_LIMIT
 from services.audit.contract_cases import CaseAnswered as CaseAnswered
 from services.audit.contract_cases import CaseExists as CaseExists
 from services.audit.contract_cases import CaseNotFound as CaseNotFound
+from services.audit.contract_cases import CaseOpened as CaseOpened
 from services.audit.contract_cases import CaseQueue as CaseQueue
 from services.audit.contract_cases import CaseRead as CaseRead
 from services.audit.contract_cases import Cases as Cases
@@ -101,204 +104,6 @@ SUBSCRIPTIONS: dict[tuple[str, str], str] = {
     ("identity", "account_activated.v1"): "on_account_activated",
 }
 
-ACTIONS: frozenset[str] = frozenset(
-    {
-        "record.opened",
-        "record.read",
-        "record.state_changed",
-        "record.searched",
-        "patient.searched",
-        "patient.registered",
-        "professional.registered",
-        "establishment.registered",
-        "mandate.opened",
-        "mandate.ended",
-        "mandate.searched",
-        "circle.added",
-        "circle.removed",
-        "circle.read",
-        "document.prepared",
-        "document.created",
-        "document.searched",
-        "document.read",
-        "document.opened",
-        "document.level_changed",
-        "log.read",
-        "log.exported",
-        "log.searched",
-        "case.opened",
-        "case.searched",
-        "case.read",
-        "case.taken",
-        "case.released",
-        "case.answered",
-        "alert.searched",
-        "alert.read",
-        "alert.taken",
-        "alert.released",
-        "alert.settled",
-        "alert.counted",
-        "account.invited",
-        "account.activated",
-        "activation.step",
-        "log_in.begun",
-        "log_in.continued",
-        "session.opened",
-        "session.refreshed",
-        "session.ended",
-        "subscription.created",
-        "subscription.ended",
-        "subscription.searched",
-        "code.issued",
-        "account.read",
-        "account.change_begun",
-        "account.changed",
-        "account.locked",
-        "account.unlocked",
-        "contact.added",
-        "contact.removed",
-        "password.changed",
-        "password.reset_requested",
-        "password.reset",
-        "luxtrust.linked",
-        "luxtrust.unlinked",
-        "passkey.added",
-        "passkey.removed",
-        "authenticator.added",
-        "authenticator.removed",
-        "session.authenticated",
-        "session.searched",
-        "letter.requested",
-        "helpdesk.requested",
-        "helpdesk.searched",
-        "helpdesk.read",
-        "helpdesk.changed",
-        "identity.checked",
-        "professional.changed",
-        "professional.read",
-        "establishment.changed",
-        "establishment.read",
-        "patient.read",
-        "patient.changed",
-        "patient.merged",
-        "patient.unmerged",
-        "merge.searched",
-        "duplicate.searched",
-        "duplicate.settled",
-        "opening.requested",
-        "opening.searched",
-        "opening.read",
-        "opening.changed",
-        "directory.loaded",
-        "letter.searched",
-        "organisation.changed",
-        "software.registered",
-        "software.changed",
-        "software.searched",
-        "token.issued",
-        "token.refused",
-        "token.read",
-        "token.revoked",
-        "state.searched",
-        "record.closed",
-        "record.reopened",
-        "record.opposed",
-        "circle.changed",
-        "blocklist.read",
-        "blocklist.added",
-        "blocklist.removed",
-        "representative.searched",
-        "representative.recorded",
-        "representative.ended",
-        "representative.admitted",
-        "representative.dismissed",
-        "assistant.searched",
-        "assistant.invited",
-        "assistant.accepted",
-        "assistant.ended",
-        "referring.read",
-        "referring.proposed",
-        "referring.signed",
-        "referring.notified",
-        "referring.ended",
-        "referring.transcribed",
-        "mandate.prolonged",
-        "mandate.closed",
-        "presence_code.read",
-        "presence_code.regenerated",
-        "emergency.opened",
-        "emergency.ended",
-        "responsibility.opened",
-        "review.searched",
-        "review.read",
-        "review.taken",
-        "review.released",
-        "review.settled",
-        "review.counted",
-        "setting.read",
-        "setting.changed",
-        "setup.read",
-        "setup.changed",
-        "rights.read",
-        "rights.explained",
-        "rights.searched",
-        "access_options.read",
-        "types.read",
-        "patient.listed",
-        "document.restricted",
-        "document.unrestricted",
-        "restriction.searched",
-        "document.blocked",
-        "document.released",
-        "document.withheld",
-        "document.unwithheld",
-        "document.shown",
-        "document.rejected",
-        "document.versioned",
-        "document.restored",
-        "document.corrected",
-        "document.exported",
-        "rectification.asked",
-        "rectification.answered",
-        "rectification.searched",
-        "deposit.read",
-        "deposit.requested",
-        "deposit.opposed",
-        "deposit.wish_ended",
-        "deposit.searched",
-        "binder.searched",
-        "binder.created",
-        "binder.changed",
-        "binder.removed",
-        "binder.filled",
-        "binder.emptied",
-        "timeline.read",
-        "tree.read",
-        "prescription.searched",
-        "prescription.read",
-        "prescription.cancelled",
-        "dispensation.created",
-        "dispensation.cancelled",
-        "dispensation.copied",
-        "dispensation.verified",
-        "study.searched",
-        "study.opened",
-        "study.shared",
-        "removal.asked",
-        "removal.searched",
-        "removal.approved",
-        "removal.refused",
-        "document.removed",
-        "document.destroyed",
-        "record.exported",
-        "record.destroyed",
-        "scrub.searched",
-        "trace.destroyed",
-        "statistics.read",
-    }
-)
-"""The catalogue of actions: one vocabulary for all services; any other word is a programming error."""
-
 OUTCOMES: frozenset[str] = frozenset({"allowed", "refused"})
 Outcome = Literal["allowed", "refused"]
 
@@ -315,6 +120,7 @@ class AccessTraced:
     type: ClassVar[str] = "access_traced.v1"
     subject: ClassVar[str | None] = None
     prompt: ClassVar[bool] = False  # nobody waits for a trace: it may take the relay's next round
+    bundled: ClassVar[bool] = True  # one for every answered request
 
     trace_id: str
     at: str
@@ -341,7 +147,7 @@ class AccessTraced:
     digest: str | None = None
 
 
-EVENTS: tuple[type, ...] = (AccessTraced, TreeHeadSigned, CaseAnswered)
+EVENTS: tuple[type, ...] = (AccessTraced, TreeHeadSigned, CaseOpened, CaseAnswered, AlertsRaised)
 
 
 def traced(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Final, TypedDict
 
 from services.audit.contract_oversight import WholeEntry
@@ -19,6 +20,17 @@ ALERT_RULES: Final[tuple[str, ...]] = (
 
 ALERTS_LIMIT: Final = 100
 """The most alerts one page holds."""
+
+
+@dataclass(frozen=True)
+class AlertsRaised:
+    """Alerts wait for a privacy officer: how many were just raised, nothing of whom or what. at: RFC 3339."""
+
+    type: ClassVar[str] = "alerts_raised.v1"
+    subject: ClassVar[str | None] = None
+
+    count: int
+    at: str
 
 
 class AlertNotFound(Refusal):

@@ -32,6 +32,17 @@ class CaseAnswered:
     hidden: str | None = None
 
 
+@dataclass(frozen=True)
+class CaseOpened:
+    """A case waits for a privacy officer; they are told that one does, nothing of whom or what. at: RFC 3339."""
+
+    type: ClassVar[str] = "case_opened.v1"
+    subject: ClassVar[str | None] = None
+
+    case_id: str
+    at: str
+
+
 # --- refusals -----------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ DAYS_LIMIT: Final = 31
 
 GROUPS: Final = (
     "record", "documents", "prescriptions", "binders", "sharing", "mandates", "emergency", "representation", "settings",
-    "log", "reviews", "account", "helpdesk", "patients", "directory", "software",
+    "messages", "log", "reviews", "account", "helpdesk", "patients", "directory", "software",
 )  # fmt: skip
 """The groups of actions. The first ones are about a record; the others about accounts, registers and machines."""
 

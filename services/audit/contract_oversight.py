@@ -82,7 +82,11 @@ class WholeEntry(TypedDict):
 
 
 class EntriesFound(TypedDict):
-    """A page of a search, newest first. While `next_cursor` is not null there may be more, whatever the page holds."""
+    """A page of a search, newest first. While `next_cursor` is not null there may be more, whatever the page holds.
+
+    archived_years: years of which entries lie in the archive and were not looked through.
+    """
 
     entries: list[WholeEntry]
     next_cursor: str | None
+    archived_years: list[int]

@@ -1,7 +1,8 @@
 """`python -m services.audit.export_log > log.jsonl`: the whole log, or what follows a position, for the verifier.
 
 For auditors and the privacy officer's office, by an operator. The witness file is copied first: what it knows has to be
-in the log. The export is one look at the database, changes nothing in it, and leaves one trace before it begins.
+in the log. The export is one look at the database, changes nothing in it, and leaves one trace before it begins. Years
+in the archive come back for as long as it takes.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def lines(sessions: Any, first: int = 0) -> Iterator[str]:
     """Gives the lines of the export, from a position on. sessions: of audit's database, in audit's name."""
-    from services.audit import store_exports
+    from services.audit import archiving, store_archive, store_exports
     from services.audit.contract import traced
     from services.bus import emit
     from services.db import now
@@ -42,9 +43,16 @@ def lines(sessions: Any, first: int = 0) -> Iterator[str]:
     at = now()
     with sessions.transaction() as session:
         emit(session, traced(None, "log.exported", at=at, object_type="log"))
-    with sessions.transaction() as session:
-        store_exports.freeze(session)
-        yield from as_it_is(session, first, at)
+        archived = bool(store_archive.years(session))
+    if archived:
+        archiving.bring_all_back(sessions, archiving.at_hand())
+    try:
+        with sessions.transaction() as session:
+            store_exports.freeze(session)
+            yield from as_it_is(session, first, at)
+    finally:
+        if archived:
+            archiving.send_all_back(sessions)
 
 
 def as_it_is(session: Any, first: int, at: datetime) -> Iterator[str]:

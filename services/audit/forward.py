@@ -23,13 +23,10 @@ def main() -> int:
     from services.audit.forwarding import Forwarder
     from services.audit.ports.syslog import Repository
     from services.db import Sessions
-    from services.logs import JsonLines, begin
+    from services.process import begin_log
     from services.settings import load
 
-    lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[lines])
-    begin()
+    begin_log()
     settings = load()
     if not settings.syslog_host:
         log.info("no repository is set: nothing is sent")

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from services.audit import rules, rules_histories, store, store_histories
+from services.audit.archiving import bring_back
 from services.audit.contract import EXPORT_LIMIT, AccessHistory, AccessTraced, Chronology, HistoryKind, traced
 from services.bus import Service, emit, rpc
 from services.db import now
@@ -169,11 +170,13 @@ def let_in(
     session: Session, caller: Caller, record_id: str, scope: AccessScope, kind: HistoryKind,
     missing: type[Refusal] = RecordNotFound, **about: Any,
 ) -> Reader | Refusal:  # fmt: skip
-    """Who reads, and how much; else the refusal with its trace.
+    """Who reads, and how much; else the refusal with its trace. What the history has in the archive is there from now
+    on: who wrote in the record long ago reads their own entries too.
 
     missing: what is said where nothing lets the caller in. about: more facts of the trace.
     """
     asked = rules.as_id(record_id) or NOBODY
+    bring_back(session, asked)
     has_clause = bool(scope.clauses)
     view = rules.view_of(
         holder_side=scope.holder_side, professional=caller.professional_id is not None, has_clause=has_clause,

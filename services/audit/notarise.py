@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
 import warnings
-from types import FrameType
 
 NICE = 5
 POLL = 0.4  # seconds
@@ -25,19 +23,17 @@ log = logging.getLogger(__name__)
 
 def main() -> int:
     """Works until it is told to stop; what it is at, it finishes."""
+    from services.process import Stopping, begin_log
+
     stopping = Stopping()
     from services.audit.contract import NAME
     from services.audit.notary import Disagreement, Notary
     from services.audit.ports.signing import SigningKey
     from services.audit.ports.witness import Witness
     from services.db import Sessions
-    from services.logs import JsonLines, begin
     from services.settings import load
 
-    lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[lines])
-    begin()
+    begin_log()
     settings = load()
     if not settings.notary_key or not settings.witness_folder:
         log.critical("notary_key and witness_folder have to be set")
@@ -64,18 +60,6 @@ def main() -> int:
             time.sleep(AFTER_TROUBLE)
     notary.close()
     return 0
-
-
-class Stopping:
-    """Whether somebody asked this process to end."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        signal.signal(signal.SIGTERM, self._ask)
-        signal.signal(signal.SIGINT, self._ask)
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
 
 
 if __name__ == "__main__":

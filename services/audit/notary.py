@@ -176,7 +176,8 @@ class Notary:
             raise Disagreement("leaves_missing")
         for row in rows:
             if row["trace_id"] is None:
-                if row["of_record"] is not None:  # a destruction takes the record's name off the leaf too
+                # a destruction takes the record's name off the leaf too; of the archive the export of the log tells
+                if row["of_record"] is not None and not row["archived"]:
                     raise Disagreement("contents_missing")
                 continue
             if leaf_hash(line(row)) != bytes(row["hash"]) or row["record_id"] != row["of_record"]:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from services.audit import rules, rules_oversight, store_oversight
+from services.audit.archiving import bring_back
 from services.audit.contract import traced
 from services.audit.contract_oversight import WholeEntry
 from services.audit.rules_oversight import Action, Queue
@@ -57,7 +58,7 @@ class Oversight(Service):
             refusal: Refusal | None = None
             if not rules_oversight.may_oversee(caller.capacity, caller.role):
                 refusal = NotAllowed()
-            found = None if refusal else store_oversight.one(session, kind.work, work_id)
+            found = None if refusal else _found(session, kind, work_id)
             if found is None:
                 return refused(session, caller, action, refusal or kind.not_found(), kind, work_id)
             emit(session, _done(caller, action, kind, work_id, found[0].record_id))
@@ -76,7 +77,7 @@ class Oversight(Service):
             answered = once(session, caller, operation, body)
             if answered is not None:
                 return answered
-            found = store_oversight.one(session, kind.work, work_id, held=True)
+            found = _found(session, kind, work_id, held=True)
             if found is None:
                 return refused(session, caller, done, kind.not_found(), kind, work_id)
             row, entry = found
@@ -94,6 +95,15 @@ class Oversight(Service):
             emit(session, _done(caller, done, kind, work_id, row.record_id, said.get("verdict")))
             answer = kind.shown(*store_oversight.one(session, kind.work, work_id) or found)
             return remember(session, caller, operation, body, answer)
+
+
+def _found(session: Session, kind: Kind, work_id: str, *, held: bool = False) -> Any | None:
+    """One of a queue with its entry, which may have to come out of the archive."""
+    found = store_oversight.one(session, kind.work, work_id, held=held)
+    if found is None or found[1] is not None or found[0].record_id is None:
+        return found
+    bring_back(session, found[0].record_id)
+    return store_oversight.one(session, kind.work, work_id)
 
 
 def refused(

@@ -2,7 +2,7 @@
 
 What is destroyed is what the entries say, each with the random value without which nobody can find out by guessing what
 its leaf was made of. The leaf stays at its place in the log, so that every proof about all others stays good; an entry
-of the log has the hash of the text that names the places.
+of the log has the hash of the text that names the places. What lies in the object store goes with its key.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from services.audit import rules_retention, store_oversight, store_retention
+from services.audit import rules_retention, store_archive, store_oversight, store_retention
+from services.audit.archiving import bring_back
 from services.audit.contract import traced
 from services.bus import Received, Service, emit
 from services.settings import load
@@ -49,7 +50,10 @@ def note_deletions(session: Session, events: Iterable[Received], at: datetime) -
 
 
 def _destroy(session: Session, record_ids: list[str], at: datetime) -> int:
+    for record_id in record_ids:
+        bring_back(session, record_id)
     positions = store_retention.destroy_contents(session, record_ids)
+    store_archive.forget(session, record_ids)
     store_oversight.forget(session, record_ids)
     if positions:
         said = rules_retention.said(positions)

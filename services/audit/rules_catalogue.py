@@ -178,8 +178,21 @@ settings
   setting.changed         setting           U
   setup.read              setup             R
   setup.changed           setup             U
+messages
+  thread.created          thread            C
+  thread.searched         thread            E
+  thread.read             thread            R
+  thread.written          thread            C
+  thread.noted            thread            U
+  thread.joined           thread            U
+  thread.left             thread            U
+  thread.archived         thread            U
+  thread.attached         thread            C
+  thread.opened           attachment        R
+  thread.destroyed        thread            D
 log
   log.read                access_history    R
+  trace.archived          access_history    U
   trace.destroyed         access_history    D
   log.exported            access_history    R
   log.searched            access_history    E
@@ -192,6 +205,8 @@ account
   account.changed         account           U
   account.locked          account           U
   account.unlocked        account           U
+  notification_settings.read account        R
+  notification_settings.changed account     U
   activation.step         activation        E
   log_in.begun            session           E
   log_in.continued        session           E
@@ -211,9 +226,22 @@ account
   passkey.removed         passkey           D
   authenticator.added     authenticator     C
   authenticator.removed   authenticator     D
+  notification.searched   notification      E
+  notification.counted    notification      E
+  notification.marked     notification      U
+  stream.prepared         stream            C
+  stream.opened           stream            R
+  device.added            device            C
+  device.searched         device            E
+  device.removed          device            D
 helpdesk
   letter.requested        letter            C
   letter.searched         letter            E
+  letter.batched          letter_batch      C
+  letter.posted           letter_batch      U
+  letter.reprinted        letter            U
+  message.reported        message           U
+  message.searched        message           E
   helpdesk.requested      helpdesk_request  C
   helpdesk.searched       helpdesk_request  E
   helpdesk.read           helpdesk_request  R
@@ -252,9 +280,14 @@ software
   token.refused           token             E
   token.read              token             R
   token.revoked           token             D
+  subscription.changed    subscription      U
   subscription.created    subscription      C
   subscription.ended      subscription      D
+  subscription.read       subscription      R
+  subscription.replayed   subscription      E
+  subscription.resumed    subscription      U
   subscription.searched   subscription      E
+  subscription.tested     subscription      E
   scrub.searched          scrub             E
 """
 

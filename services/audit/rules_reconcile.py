@@ -1,5 +1,5 @@
-"""Whether every answered reading of a record or document has its one entry: what the gateway says it answered, held
-against what is kept.
+"""Whether every answered reading of a record, document or thread has its one entry: what the gateway says it answered,
+held against what is kept.
 
 Pure: no I/O, no clock.
 """
@@ -17,7 +17,7 @@ from typing import Final, Literal
 Finding = Literal["missing", "twice", "unanswered"]
 """An answer without its entry; with more than one; an entry that says "allowed" where the answer was a refusal."""
 
-READS: Final = re.compile(r"/api/v1/(?:records|documents)/<[^>]+>|/fhir/AuditEvent")
+READS: Final = re.compile(r"/api/v1/(?:records|documents|threads)/<[^>]+>|/fhir/AuditEvent")
 """The addresses that are read under somebody's right, as the gateway's routes spell them."""
 
 JOINING: Final = ("/content", "/view", "/print", "/preview", "/thumbnail", "/images")

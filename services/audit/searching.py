@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.audit import rules_oversight, rules_search, store_oversight, store_search
+from services.audit import rules_oversight, rules_search, store_archive, store_oversight, store_search
+from services.audit.archiving import bring_back
 from services.audit.contract import ACTIONS, traced
 from services.audit.contract_oversight import EntriesFound
 from services.audit.oversight import refused
@@ -34,6 +35,8 @@ class EntrySearch(Service):
 
         since, until: the first and the last day. patient_id: of who acted as a patient. Where no record is named, a
         page looks through SEARCH_DAYS at most: it may hold few entries, or none, and there be more behind it.
+        Of years in the archive it finds what is of the record that is named; without one, `archived_years` says which
+        years it did not look through.
         The search leaves one trace, in the history of the record that is named; it names whom else was looked for.
         Refuses: NotAllowed (privacy officers only), InvalidInput.
         """
@@ -46,6 +49,9 @@ class EntrySearch(Service):
         with self.db.transaction(caller) as session:
             if not rules_oversight.may_oversee(caller.capacity, caller.role):
                 return refused(session, caller, SEARCHED, NotAllowed())
+            if asked.record_id is not None:
+                bring_back(session, asked.record_id)
+            archived = [] if asked.record_id is not None else store_archive.years(session)
             found = store_search.entries(session, asked)
             page = found[: asked.limit]
             kind, person_id = asked.person or (None, None)
@@ -57,4 +63,5 @@ class EntrySearch(Service):
         return {
             "entries": [entry for row in page if (entry := store_oversight.whole(row)) is not None],
             "next_cursor": asked.next_cursor(last),
+            "archived_years": archived,
         }

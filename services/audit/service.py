@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from services.audit import store
 from services.audit.alerting import AT_ONCE, Alerting
 from services.audit.alerts import AlertDesk
+from services.audit.archiving import Archiving
 from services.audit.cases import CaseDesk
 from services.audit.contract import NAME, TRACE_SOURCES, AccessTraced
 from services.audit.counted import Counted
@@ -32,12 +33,13 @@ COUNT_EVERY = 5  # seconds
 ALERT_EVERY = 1  # seconds
 ALERT_ROUNDS = 20  # of one turn: a service that is told to stop stops within seconds
 DESTROY_EVERY = 3600  # seconds
+SEND_BACK_EVERY = 3600  # seconds
 COVER_EVERY = 600  # seconds; done once a day
 
 
 class Audit(
     AuditEvents, Facts, Histories, HistoryExports, Counted, Coverages, Statistics, CaseDesk, AlertDesk, Alerting,
-    EntrySearch, PublicLog, Retention,
+    EntrySearch, PublicLog, Retention, Archiving,
 ):  # fmt: skip
     """The keeper of traces."""
 
@@ -84,3 +86,8 @@ class Audit(
     def destroy_traces(self) -> None:
         """Destroys what entries of deleted records say, whichever replica finds them first."""
         self._destroy_traces(now())
+
+    @timer(interval=SEND_BACK_EVERY)
+    def send_back(self) -> None:
+        """Takes what came back from the archive for somebody's reading out of the entries again, days later."""
+        self._send_back(now())

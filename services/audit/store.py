@@ -30,14 +30,11 @@ _TOLD = {
     for column in EntryRow.__table__.columns
     if column.name not in ("received_at", "salt")
 }
-_PREPARE = (
-    f"prepare keep_entries (text, timestamptz) as insert into entries ({', '.join(_TOLD)}, received_at)"  # noqa: S608 (columns)
-    f" select {', '.join(_TOLD)}, $2"
-    f" from json_to_recordset(cast($1 as json)) as told ({', '.join(f'{n} {kind}' for n, kind in _TOLD.items())})"
+_KEEP = (
+    f"insert into entries ({', '.join(_TOLD)}, received_at) select {', '.join(_TOLD)}, :received_at"  # noqa: S608 (columns)
+    f" from json_to_recordset(cast(:told as json)) as told ({', '.join(f'{n} {kind}' for n, kind in _TOLD.items())})"
     " on conflict (trace_id) do nothing"
 )
-_KEEP = "execute keep_entries (:told, :received_at)"
-_PREPARED = "keep_entries"
 _SPELT_AS_IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _SHOWN = (
     EntryRow.trace_id, EntryRow.at, EntryRow.action, EntryRow.account_id, EntryRow.capacity, EntryRow.professional_id,
@@ -54,10 +51,6 @@ def insert_entries(session: Session, told: Sequence[tuple[AccessTraced, str]], a
     """
     # In the order of their ids: two who keep the same ones at once wait for each other in one direction only.
     values = sorted((_values(trace, source) for trace, source in told), key=lambda value: str(value["trace_id"]))
-    connection = session.connection()
-    if _PREPARED not in connection.info:  # once for each connection: to plan it takes longer than to do it
-        connection.exec_driver_sql(_PREPARE)
-        connection.info[_PREPARED] = True
     say_now(session)  # the same said twice would be said once
     say_last(session, _KEEP, told=dumps(values).decode(), received_at=at)
 

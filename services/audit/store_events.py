@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from services.audit.models import EntryRow, Id, RecordMove
+from services.audit.models_log import Leaf
 from services.audit.rules_balp import Shape
 from services.audit.rules_balp_codes import AUTHORIZATION, QUERIES
 from services.audit.rules_events import Asked
@@ -47,8 +48,11 @@ def the_one(entry_id: str) -> list[sa.ColumnElement[bool]]:
 
 def record_of(session: Session, entry_id: str) -> str | None:
     """Returns the record that an entry is read in now: its own, or the one that leads to in the end."""
-    begin = sa.select(EntryRow.record_id).where(EntryRow.trace_id == entry_id, EntryRow.record_id.is_not(None))
-    way = begin.add_columns(sa.literal(0).label("step")).cte("way", recursive=True)
+    kept = sa.select(EntryRow.record_id).where(EntryRow.trace_id == entry_id, EntryRow.record_id.is_not(None))
+    # its place in the log tells it too, where the contents lie in the object store
+    sealed = sa.select(Leaf.record_id).where(Leaf.trace_id == entry_id, Leaf.record_id.is_not(None))
+    begin = sa.select(kept.union(sealed).subquery().c.record_id, sa.literal(0).label("step"))
+    way = begin.cte("way", recursive=True)
     way = way.union_all(
         sa.select(RecordMove.leads_to, way.c.step + 1).join(way, RecordMove.record_id == way.c.record_id).where(
             RecordMove.leads_to.is_not(None), way.c.step < 100

@@ -32,11 +32,19 @@ _TAKE = sa.text(
     f" select cast(t.trace_id as text) as arrived, {_ENTRY} from taken t"
     " left join lateral (select * from entries where trace_id = t.trace_id offset 0) e on true order by t.arrival"
 )
-_SEALED = sa.text(
+_LEAVES = (
     "select l.position, l.hash, cast(l.trace_id as text) as arrived, cast(l.record_id as text) as of_record,"  # noqa: S608
-    f" {_ENTRY} from (select * from leaves where position >= :first and position < :end) l"
+    f" {_ENTRY}, case when e.trace_id is null then exists(select from archived_groups g where g.record_id = l.record_id"
+    " and l.position between g.first_position and g.last_position) else false end as archived from ({these}) l"
     " left join lateral (select * from entries where trace_id = l.trace_id offset 0) e on true order by l.position"
 )
+_SEALED = sa.text(_LEAVES.format(these="select * from leaves where position >= :first and position < :end"))
+_OF_YEAR = (
+    "select * from leaves where {whose} and position between :first and :last"
+    " and trace_id >= first_id_of(:year) and trace_id < first_id_of(:year + 1)"
+)
+_SEALED_OF_RECORD = sa.text(_LEAVES.format(these=_OF_YEAR.format(whose="record_id = cast(:record_id as uuid)")))
+_SEALED_OF_NONE = sa.text(_LEAVES.format(these=_OF_YEAR.format(whose="record_id is null")))
 _APPEND = sa.text(
     "insert into leaves (position, hash, trace_id, record_id)"
     " select :first + told.number - 1, substring(:hashes from (32 * (told.number - 1) + 1)::integer for 32),"
@@ -89,8 +97,15 @@ def take(session: Session, most: int) -> list[Row]:
 
 
 def sealed(session: Session, first: int, end: int) -> list[Row]:
-    """Returns the leaves of these positions with their entries; `trace_id` is null where the contents are gone."""
+    """Returns the leaves of these positions with their entries; `trace_id` is null where the contents are gone, and
+    `archived` true where these lie in the object store."""
     return list(session.execute(_SEALED, {"first": first, "end": end}).mappings())
+
+
+def sealed_of(session: Session, record_id: str | None, first: int, last: int, year: int) -> list[Row]:
+    """Returns as `sealed` the leaves of a record, or of none, between two positions, of traces of a year."""
+    told = {"record_id": record_id, "first": first, "last": last, "year": year}
+    return list(session.execute(_SEALED_OF_NONE if record_id is None else _SEALED_OF_RECORD, told).mappings())
 
 
 def append(

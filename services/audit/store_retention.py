@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from services.audit.models import EntryRow, Id
+from services.audit.models_archive import ArchivedGroup
 from services.audit.models_log import Attestation, Leaf, TreeHeadRow
 from services.audit.models_retention import DeletedRecord, Destruction
 from services.db import begun
@@ -31,7 +32,8 @@ def due(session: Session, before: datetime, limit: int) -> list[str]:
     left = sa.exists().where(
         EntryRow.record_id == DeletedRecord.record_id, Leaf.trace_id == EntryRow.trace_id, Leaf.position < _SIGNED
     )
-    held = sa.select(DeletedRecord.record_id).where(DeletedRecord.deleted_at <= before, left)
+    archived = sa.exists().where(ArchivedGroup.record_id == DeletedRecord.record_id)
+    held = sa.select(DeletedRecord.record_id).where(DeletedRecord.deleted_at <= before, left | archived)
     held = held.order_by(DeletedRecord.deleted_at).limit(limit).with_for_update(skip_locked=True)
     return list(session.scalars(held))
 

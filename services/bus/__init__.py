@@ -6,7 +6,8 @@ RPC: `@rpc`, `@rpc_public`, `@rpc_system` serve requests of services/rpc.py; the
 confirms; `@on` handlers work from the inbox, each in one transaction with its inbox row, retried with backoff and
 parked when they keep failing. Delivery is at least once, effect exactly once. A handler `at_once`, to which the same
 event again changes nothing, works as events arrive, without rows of their own: these it gets when it fails. Events of
-which there are far more than of all others travel several in one message.
+which there are far more than of all others travel several in one message. `@woken` methods work when a commit notified
+their channel.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from services.bus.backlog import REPLICA, TALLY, delayed, waiting
 from services.bus.inbox import EventHandler, Received, fresh_context, on
+from services.bus.made import Made, MadeBucket
 from services.bus.outbox import Relay, emit, emit_all
 from services.bus.requests import Remote, Rpc, rpc, rpc_public, rpc_system
 from services.bus.start import Start
+from services.bus.woken import woken
 from services.db import Database, ended_sessions, inbox, rfc3339, signing_keys
 from services.tokens import Context
 
-__all__ = ["EventHandler", "Received", "Remote", "Rpc", "Service", "emit", "emit_all", "fresh_context",
-           "keep_ended_session", "keep_signing_key", "on", "rpc", "rpc_public", "rpc_system"]  # fmt: skip
+__all__ = ["EventHandler", "Made", "MadeBucket", "Received", "Remote", "Rpc", "Service", "emit", "emit_all",
+           "fresh_context", "keep_ended_session", "keep_signing_key", "on", "rpc", "rpc_public", "rpc_system",
+           "woken"]  # fmt: skip
 
 AUTHORITY = "identity"  # whose word counts on keys and sessions
 OPERATOR = "operator"
@@ -40,10 +45,9 @@ class Service:
 
     @rpc_public
     def ping(self, context: Context) -> dict[str, Any]:
-        """Says that this service and its database answer."""
+        """Says that this service and its database answer, and whether the broker of events takes what it emits."""
         with self.db.transaction() as session:
-            session.execute(sa.select(1))
-        return {"ready": True}
+            return {"ready": True, "delayed": delayed(session)}
 
     @on(AUTHORITY, "signing_key_published.v1")
     def on_signing_key_published(self, session: Session, event: Received) -> None:
@@ -54,6 +58,16 @@ class Service:
     def on_session_ended(self, session: Session, event: Received) -> None:
         """Keeps the end of a session: from this commit on no replica of this service serves it."""
         keep_ended_session(session, event.data["session_id"])
+
+    @rpc_system(OPERATOR)
+    def backlog(self, context: Context) -> dict[str, Any]:
+        """What waits here and since when, and what this replica has answered: numbers alone."""
+        with self.db.transaction() as session:
+            return {"replica": REPLICA, "questions": TALLY.told(), **waiting(session), "own": self._figures(session)}
+
+    def _figures(self, session: Session) -> list[dict[str, Any]]:
+        """What waits in this service beside: {"name", "labels", "value"}, few of them and each cheap to count."""
+        return []
 
     @rpc_system(OPERATOR)
     def list_parked(self, context: Context) -> dict[str, Any]:

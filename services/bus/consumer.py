@@ -1,4 +1,4 @@
-"""One consumer connection per process, with bodies left to their provider and nothing declared."""
+"""One consumer connection per process and broker, with bodies left to their provider and nothing declared."""
 
 from __future__ import annotations
 
@@ -10,13 +10,24 @@ from nameko.messaging import QueueConsumer
 
 from services.db import Database, Sessions
 from services.rpc import BROKEN, read_in_blocks
-from services.settings import load
+from services.settings import Broker, Purpose, load
 
 log = logging.getLogger(__name__)
 
 
 class Consumer(QueueConsumer):  # type: ignore[misc]
-    """Nameko's queue consumer with our own rules: nothing is declared here, bodies are decoded by their provider."""
+    """Nameko's queue consumer with our own rules: nothing is declared here, bodies are decoded by their provider.
+
+    purpose: what is consumed. Where one broker has all of it, all share one connection.
+    """
+
+    def __init__(self, purpose: Purpose = "events") -> None:
+        self._purpose = purpose
+        super().__init__()
+
+    @property
+    def sharing_key(self) -> tuple[type, Broker]:
+        return type(self), load().broker_of(self._purpose)
 
     @property
     def amqp_uri(self) -> str:
@@ -25,9 +36,10 @@ class Consumer(QueueConsumer):  # type: ignore[misc]
     @property
     def connection(self) -> Connection:
         settings = load()
+        broker = settings.broker_of(self._purpose)
         return Connection(
-            hostname=settings.broker_host, port=settings.broker_port, userid=settings.broker_user,
-            password=settings.broker_password, virtual_host=settings.broker_vhost, heartbeat=30, login_method="PLAIN",
+            hostname=broker.host, port=broker.port, userid=broker.user, password=broker.password,
+            virtual_host=broker.vhost, heartbeat=30, login_method="PLAIN",
             transport_options={"client_properties": {"connection_name": f"{settings.process}:consumer"}},
         )  # fmt: skip
 

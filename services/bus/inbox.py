@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from services.bus.arrivals import Arrival, arrived, fitting
 from services.bus.consumer import Consumer, declared, sessions_of, settle
 from services.db import Savepoint, forget_requests, inbox, new_id, now, say_now
+from services.plans import planned_once
 from services.refusals import Refusal, Unavailable
 from services.settings import load
 from services.tokens import Context
@@ -312,24 +313,25 @@ class Parked:
 
 
 # One word for the whole batch: an urgent event must not wait until each before it has made its own journey.
-_KEEP = sa.text(
+_KEEP = planned_once(sa.text(
     "insert into inbox (event_id, source, type, envelope, cause, state, due_at) select told.* from"
     " unnest(cast(:event_id as uuid[]), cast(:source as text[]), cast(:type as text[]), cast(:envelope as text[]),"
     " cast(:cause as text[]), cast(:state as text[]), cast(:due_at as timestamptz[])) as told on conflict do nothing"
-)
+))
 _DUE = (
     sa.select(inbox.c.event_id, inbox.c.source, inbox.c.type, inbox.c.envelope, inbox.c.attempts)
-    .where(inbox.c.state == "due", inbox.c.due_at <= sa.bindparam("at"))
+    .where(inbox.c.state == sa.literal_column("'due'"), inbox.c.due_at <= sa.bindparam("at"))
     .order_by(inbox.c.due_at, inbox.c.seq).with_for_update(skip_locked=True)
 )  # fmt: skip
-_NEXT = _DUE.limit(1)
+_NEXT = planned_once(_DUE.limit(1))
 _LIKE_IT = (
     _DUE.where(inbox.c.source == sa.any_(sa.bindparam("sources", type_=ARRAY(sa.Text))),
                inbox.c.type == sa.bindparam("type"), inbox.c.event_id != sa.bindparam("id"))
     .limit(TOGETHER - 1)
 )  # fmt: skip
-_DONE = (
-    sa.update(inbox).where(inbox.c.event_id.in_(sa.bindparam("ids", expanding=True))).values(state="done", cause=None)
+_DONE = planned_once(
+    sa.update(inbox).where(inbox.c.event_id == sa.any_(sa.bindparam("ids", type_=ARRAY(inbox.c.event_id.type))))
+    .values(state="done", cause=None)
 )
 
 

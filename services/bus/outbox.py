@@ -12,21 +12,19 @@ import sqlalchemy as sa
 from eventlet.event import Event as Signal
 from eventlet.hubs import trampoline
 from nameko.extensions import DependencyProvider
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from services.bus.consumer import sessions_of
 from services.db import add_to_outbox, new_id, now, outbox, rfc3339, subjects
+from services.plans import planned_once
 from services.refusals import Unavailable
 from services.rpc import Link, dumps
 from services.settings import load
 from services.tokens import Context
 
 RELAY_BATCH = 500
-# Of these there are far more than of all others, so those that lie beside each other travel in one message. What counts
-# for the broker is the number of messages.
-BUNDLED = frozenset({"access_traced.v1"})
-BUNDLE = 100
+BUNDLE = 100  # events of one message: what counts for the broker is the number of messages
 CONFIRM_WAIT = 10.0  # seconds for the broker to confirm a batch
 
 log = logging.getLogger(__name__)
@@ -44,11 +42,22 @@ _NUMBERS = sa.text(
 )
 
 
+_LYING = planned_once(
+    sa.select(outbox.c.seq, outbox.c.event_id, outbox.c.type, outbox.c.envelope, outbox.c.bundled)
+    .order_by(outbox.c.seq).limit(RELAY_BATCH)
+)  # fmt: skip
+_CARRIED = planned_once(
+    sa.delete(outbox).where(outbox.c.seq == sa.any_(sa.bindparam("carried", type_=ARRAY(outbox.c.seq.type))))
+)
+
+
 def emit(session: Session, event: Any) -> str:
     """Writes an event of a contract into the outbox, with the commit of the change it tells; gives its id.
 
     An event with a `subject` gets that subject's next number; taking it locks the subject until the commit, so
-    numbers of one subject are committed in order. `prompt = False` leaves the relay to its next round.
+    numbers of one subject are committed in order. Two words of an event's class, where it has them: `prompt = False`
+    leaves the relay to its next round, and `bundled = True` says that there are far more of these than of all others,
+    so that those which lie beside each other travel in one message.
     """
     subject = _subject(event)
     number = session.scalar(_NUMBER, {"s": subject}) if subject is not None else None
@@ -80,7 +89,10 @@ def _tell(session: Session, event: Any, subject: str | None, number: int | None)
         "number": number, "request_id": context.request_id if context else event_id,
         "traceparent": context.traceparent if context else None, "data": vars(event),
     }  # fmt: skip
-    add_to_outbox(session, event_id, kind.type, dumps(envelope).decode(), prompt=getattr(kind, "prompt", True))
+    add_to_outbox(
+        session, event_id, kind.type, dumps(envelope).decode(),
+        prompt=getattr(kind, "prompt", True), bundled=getattr(kind, "bundled", False),
+    )  # fmt: skip
     return event_id
 
 
@@ -89,10 +101,10 @@ def bundles(rows: Sequence[Any]) -> Iterator[tuple[bytes, Any]]:
 
     A body is an envelope, or a JSON array of them.
     """
-    for kind, beside in groupby(rows, key=lambda row: row.type if row.type in BUNDLED else row.event_id):
+    for _, beside in groupby(rows, key=lambda row: row.type if row.bundled else row.event_id):
         together = list(beside)
-        if len(together) == 1 or kind not in BUNDLED:
-            yield from ((row.envelope.encode(), row) for row in together)
+        if len(together) == 1:
+            yield together[0].envelope.encode(), together[0]
             continue
         for at in range(0, len(together), BUNDLE):
             some = together[at : at + BUNDLE]
@@ -107,7 +119,7 @@ class Relay(DependencyProvider):  # type: ignore[misc]
         self._tag = 0
         self._sent = self._broken = False
         self._done = Signal()
-        self._link = Link(load(), on_open=self._confirm_mode, on_lost=self._lost)
+        self._link = Link(load(), "events", on_open=self._confirm_mode, on_lost=self._lost)
         self._stopping = False
 
     def start(self) -> None:
@@ -152,10 +164,7 @@ class Relay(DependencyProvider):  # type: ignore[misc]
 
     def _carry(self, connection: sa.Connection) -> int:
         """Publishes one batch in order and deletes it once the broker confirmed all of it; says how many."""
-        rows = connection.execute(
-            sa.select(outbox.c.seq, outbox.c.event_id, outbox.c.type, outbox.c.envelope)
-            .order_by(outbox.c.seq).limit(RELAY_BATCH)
-        ).all()  # fmt: skip
+        rows = connection.execute(_LYING).all()
         if not rows:
             return 0
         exchange = f"{load().process}.events"
@@ -176,7 +185,7 @@ class Relay(DependencyProvider):  # type: ignore[misc]
         if self._broken:
             # A link lost on the way may have been opened anew by the next row: what the old one carried is unknown.
             raise Unavailable(service="broker")
-        connection.execute(sa.delete(outbox).where(outbox.c.seq.in_([row.seq for row in rows])))
+        connection.execute(_CARRIED, {"carried": [row.seq for row in rows]})
         return len(rows)
 
     def _confirm_mode(self, channel: Any) -> None:

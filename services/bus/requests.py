@@ -17,6 +17,7 @@ from nameko.rpc import RpcConsumer
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from services.bus.backlog import TALLY
 from services.bus.consumer import Consumer, declared, sessions_of, settle
 from services.db import now, signing_keys
 from services.refusals import InsufficientScope, Internal, NotAllowed, Refusal, Unauthenticated, Unavailable
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 class RpcServer(RpcConsumer):  # type: ignore[misc]
     """The service's request queue: checks sender and deadline, finds who is calling, answers on one link."""
 
-    queue_consumer = Consumer()
+    queue_consumer = Consumer("rpc")
 
     def __init__(self) -> None:
         self._methods: dict[str, Rpc] = {}
@@ -73,10 +74,10 @@ class RpcServer(RpcConsumer):  # type: ignore[misc]
             return
         try:
             who = entrypoint.admit(context, self.verifier)
-            self.container.spawn_worker(
-                entrypoint, (who,), kwargs, handle_result=partial(self._finished, message, entrypoint, context)
-            )
+            finished = partial(self._finished, message, entrypoint, context, time.perf_counter())
+            self.container.spawn_worker(entrypoint, (who,), kwargs, handle_result=finished)
         except Refusal as refusal:
+            TALLY.count(refusal.code, 0)
             self.answer(message, refusal)
         except ContainerBeingKilled:
             settle(message, "requeue")
@@ -84,13 +85,14 @@ class RpcServer(RpcConsumer):  # type: ignore[misc]
             self.answer(message, Unavailable(service=self.container.service_name))
 
     def _finished(
-        self, message: Any, entrypoint: Any, context: Context, _worker: Any, result: Any, exc_info: Any
+        self, message: Any, entrypoint: Any, context: Context, begun: float, _worker: Any, result: Any, exc_info: Any
     ) -> Any:
         error = exc_info[1] if exc_info else None
         if isinstance(result, Refusal):
             error, result = result, None
         refusal = None if error is None else _as_refusal(error, self.container.service_name)
         self.answer(message, result if refusal is None else refusal)
+        TALLY.count(refusal and refusal.code, time.perf_counter() - begun)
         # Each answered question leaves its line at DEBUG alone: at INFO it would cost a seventh of all answers.
         level, event = (logging.DEBUG, "answered") if refusal is None else (logging.INFO, "refused")
         log.log(level, event, extra={

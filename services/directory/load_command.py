@@ -21,7 +21,7 @@ from rich.progress import BarColumn, ProgressColumn, Task, TaskProgressColumn, T
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from services.db import Sessions, now
+from services.db import Sessions, day_of, now
 from services.directory import store_load
 from services.directory.contract import LANGUAGES
 from services.directory.load_crew import Crew, cores
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None, sessions: Sessions | None = Non
 def _load(asked: argparse.Namespace, sessions: Sessions) -> int:
     source, form = Source(asked.file), asked.form or _form_of(asked.file)
     roles, roles_refused, digest = _roles(asked, form, source.digest())
-    reader = Reader(asked.kind, form, now().date(), _columns(asked.kind, form, source), roles)
+    reader = Reader(asked.kind, form, day_of(now()), _columns(asked.kind, form, source), roles)
     start = (source.end_of_first, 1) if form == "csv" else (0, 0)
     named = f"load {asked.file.name}"[:NAME_SHOWN]
     report = Report(asked.report or asked.file.with_name(f"{asked.file.name}.refused.csv"), Words(asked.language),

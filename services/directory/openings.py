@@ -6,23 +6,20 @@ dossier that a record is due. What a request says of a person stays until it is 
 
 import secrets
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from services.bus import emit, rpc, rpc_public
-from services.db import Savepoint, now, once, remember, rfc3339
+from services.db import Savepoint, day_of, now, once, remember, rfc3339
 from services.directory import contract, rules, rules_search, rules_sheets, store_openings, store_search, store_sheets
 from services.directory import rules_openings as openings
 from services.directory.desk import Desk
 from services.directory.models_desk import OpeningRequest
 from services.refusals import InvalidInput, NotAllowed, Refusal, TooManyTries
 from services.tokens import Caller, Context
-
-HERE = ZoneInfo("Europe/Luxembourg")  # whose calendar a signature's date is of
 
 
 class Openings(Desk):
@@ -39,7 +36,7 @@ class Openings(Desk):
         Refuses: InvalidInput, TooManyTries (from this network address). [seed 002, Demande volontaire d'ouverture]
         """
         at = now()
-        checked = openings.require_form(form, _today(at))
+        checked = openings.require_form(form, day_of(at))
         with self.db.transaction(context) as session:
             answered = once(session, context, "request_opening", form)
             if answered is None:
@@ -91,7 +88,7 @@ class Openings(Desk):
         form: as for request_opening. Refuses: NotAllowed (no agent), InvalidInput.
         """
         at = now()
-        checked = openings.require_form(form, _today(at)) if openings.may_work(caller.capacity) else None
+        checked = openings.require_form(form, day_of(at)) if openings.may_work(caller.capacity) else None
         with self.db.transaction(caller) as session:
             if checked is None:
                 return self._refused(session, caller, "opening.requested", NotAllowed())
@@ -238,7 +235,7 @@ class Openings(Desk):
 
         Refuses: PatientExists.
         """
-        sheet = rules_sheets.require_patient_sheet(openings.person_of(found), _today(at))
+        sheet = rules_sheets.require_patient_sheet(openings.person_of(found), day_of(at))
         stored = store_sheets.locked_sheet(session, self._registered(session, caller, sheet, at))
         if stored is None:
             raise RuntimeError("a registered patient has a sheet")
@@ -254,10 +251,6 @@ class Openings(Desk):
         with self.db.transaction() as session:
             store_openings.lapse_requests(session, openings.unworked_before(at), at)
             store_openings.forget_counts(session, at - openings.COUNTS_KEPT)
-
-
-def _today(at: datetime) -> date:
-    return at.astimezone(HERE).date()
 
 
 def _followed(found: OpeningRequest | None, token: object) -> OpeningRequest | None:

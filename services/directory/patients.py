@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from services.bus import rpc, rpc_system
-from services.db import now, once, remember
+from services.db import day_of, now, once, remember
 from services.directory import (
     contract,
     rules,
@@ -55,7 +55,7 @@ class Patients(Desk):
             at = now()
             try:
                 with session.begin_nested():
-                    sheet = rules_sheets.require_patient_sheet(given, at.date())
+                    sheet = rules_sheets.require_patient_sheet(given, day_of(at))
                     patient_id = self._registered(session, caller, sheet, at)
             except contract.PatientExists as refusal:
                 whose, _ = store.person_of_matricule(session, sheet.matricule or "")

@@ -12,7 +12,7 @@ from typing import Any, cast
 from sqlalchemy.orm import Session
 
 from services.bus import emit, rpc
-from services.db import now, once, remember
+from services.db import day_of, now, once, remember
 from services.directory import (
     contract,
     rules,
@@ -116,7 +116,7 @@ class Sheets(Desk):
         def change(session: Session, stored: StoredSheet, at: datetime) -> contract.SheetVersion:
             if version is not None and version != stored.version:
                 raise ChangedMeanwhile()
-            new = rules_sheets.require_changed_sheet(stored.sheet, changes, at.date())
+            new = rules_sheets.require_changed_sheet(stored.sheet, changes, day_of(at))
             return self._written(session, caller, stored, new, at)
 
         return self._on_sheet(caller, "change_sheet", given, change)

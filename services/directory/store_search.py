@@ -13,6 +13,7 @@ from services.directory.contract import SearchedPatient
 from services.directory.models import Matricule, Patient, PatientIdentifier, PossibleDuplicate
 from services.directory.rules_search import Candidate
 from services.directory.store import speaking_for
+from services.plans import planned_once
 
 # --- how often --------------------------------------------------------------------------------------------------------
 
@@ -133,36 +134,23 @@ _BEGINS = Matricule.matricule.between(sa.bindparam("first"), sa.bindparam("last"
 _BY_BEGINNING = _shown(Patient.patient_id.in_(_OF_A_MATRICULE.where(_BEGINS).order_by(Matricule.matricule).limit(2)))
 
 
-class _Prepared:
-    """A statement that takes longer to plan than to run: each connection plans it once."""
-
-    def __init__(self, name: str, kind: str, statement: sa.Select[Any]) -> None:
-        compiled = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
-        self._name, self._prepare = name, f"prepare {name} ({kind}) as {compiled}"
-        self._execute = sa.text(f"execute {name} (cast(:asked as {kind}))")
-
-    def rows(self, session: Session, asked: Any) -> Sequence[Any]:
-        """What it finds for its one argument."""
-        connection = session.connection()
-        if not connection.info.get(self._name):  # as long as the connection itself
-            connection.exec_driver_sql(self._prepare)
-            connection.info[self._name] = True
-        return session.execute(self._execute, {"asked": asked}).all()
+def _with_all_but_the_asked(kind: str, statement: sa.Select[Any]) -> sa.TextClause:
+    """A statement with its values written out, since they pick the index, but for `asked`; planned once."""
+    text = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
+    return planned_once(sa.text(str(text)), asked=kind)
 
 
-_ARGUMENT: sa.ColumnClause[Any] = sa.literal_column("$1")
-_BY_MATRICULE = _Prepared(
-    "patient_by_matricule",
-    "text",
-    _shown(Patient.patient_id.in_(_OF_A_MATRICULE.where(Matricule.matricule == _ARGUMENT))),
+_ARGUMENT: sa.ColumnClause[Any] = sa.literal_column(":asked")
+_BY_MATRICULE = _with_all_but_the_asked(
+    "text", _shown(Patient.patient_id.in_(_OF_A_MATRICULE.where(Matricule.matricule == _ARGUMENT)))
 )
-_BY_ID = _Prepared("patients_by_id", "uuid[]", _shown(Patient.patient_id == sa.any_(_ARGUMENT)))
+_BY_ID = _with_all_but_the_asked("uuid[]", _shown(Patient.patient_id == sa.any_(_ARGUMENT)))
 
 
 def patients_by_matricule(session: Session, matricule: str) -> list[SearchedPatient]:
     """Returns the patient who has or had this very matricule; of its first eleven digits, at most two patients."""
     if len(matricule) == 13:
-        rows = _BY_MATRICULE.rows(session, matricule)
+        rows = session.execute(_BY_MATRICULE, {"asked": matricule}).all()
     else:
         rows = session.execute(_BY_BEGINNING, {"first": f"{matricule}00", "last": f"{matricule}99"}).all()
     return [_found(row, 100) for row in rows]
@@ -175,7 +163,7 @@ def patients_by_id(session: Session, rates: Mapping[str, int]) -> list[SearchedP
     """
     if not rates:
         return []
-    rows = {str(row.asked_id): row for row in _BY_ID.rows(session, list(rates))}
+    rows = {str(row.asked_id): row for row in session.execute(_BY_ID, {"asked": list(rates)})}
     return [_found(rows[found_id], rate) for found_id, rate in rates.items() if found_id in rows]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from services.audit.contract import traced
 from services.bus import emit
 from services.db import new_id, now, rfc3339
-from services.documents import rules, store, store_deposits, store_visits
+from services.documents import rules, rules_ends, store, store_deposits, store_visits
 from services.documents.contract import (
     CommittedDeposit,
     DepositableType,
@@ -156,6 +156,10 @@ def deposited(row: store.Row) -> DocumentDeposited:
         record_id=row.record_id, document_id=row.document_id, version_id=row.version_id, document_type=row.type,
         category=row.category, level=row.level, author_id=row.author_id, media_type=row.media_type, size=row.size,
         deposited_at=rfc3339(row.deposited_at), home_record_id=row.home_record_id, folder=row.folder,
+        establishment_id=row.establishment_id,
+        hidden=rules_ends.hidden_how(
+            state="available", blocked=row.patient_blocked_at is not None, withheld=row.withheld_at is not None
+        ),
     )  # fmt: skip
 
 
@@ -190,7 +194,8 @@ def item(row: store.Row) -> Item:
         "document_id": row.document_id, "record_id": row.record_id, "version_id": row.version_id, "type": row.type,
         "category": row.category, "folder": row.folder, "title": row.title,
         "act_date": None if row.act_date is None else row.act_date.isoformat(), "language": row.language,
-        "author_id": row.author_id, "holder_authored": row.author_kind == "holder", "level": row.level,
+        "author_id": row.author_id, "holder_authored": row.author_kind == "holder",
+        "establishment_id": row.establishment_id, "level": row.level,
         "media_type": row.media_type, "size": row.size, "deposited_at": rfc3339(row.deposited_at),
         "state": row.state, "reason": row.reason, "dispensation_state": row.dispensation_state,
     }  # fmt: skip

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from services.db import new_id, now
+from services.db import day_of, new_id, now
 from services.documents import rules, store
 from services.documents.answers import require
 from services.documents.asking import Depositor
 from services.documents.contract import Put
 from services.documents.document_types import document_types
-from services.documents.ports.blobs import Stored
 from services.documents.rules_prescriptions import read_details
+from services.object_store import Stored
 from services.refusals import InvalidInput
 from services.tokens import Caller
 
@@ -30,7 +30,7 @@ class Made:
 
 def described(said: list[dict[str, Any]], pointer: str = "") -> list[rules.Metadata]:
     """What was said about documents, checked. Refuses: InvalidInput with every error in them."""
-    read, wrong, today = [], [], now().date()
+    read, wrong, today = [], [], day_of(now())
     for number, each in enumerate(said):
         place = f"{pointer}/{number}" if pointer else ""
         words = {name: each.get(name) for name in ("type", "title", "act_date", "language")}
@@ -80,7 +80,8 @@ def made(
         "wrapped_key": bytes(taken.wrapped_key), "key_record_id": taken.key_record_id,
         "store_version": stored.version, "media_type": put["media_type"],
         "size": put["size"], "sha256": bytes.fromhex(put["sha256"]), "author_id": who.scope.author_id,
-        "account_id": upload.account_id, "capacity": upload.capacity, "created_at": at,
+        "establishment_id": who.establishment_id, "account_id": upload.account_id, "capacity": upload.capacity,
+        "created_at": at,
     }  # fmt: skip
     author_kind = _kind_of(who)
     level = who.scope.level_at_deposit(kind.folder)
@@ -91,7 +92,8 @@ def made(
         "title": upload.title, "act_date": upload.act_date, "language": upload.language,
         "author_kind": author_kind,
         "author_id": who.scope.author_id if author_kind == "professional" else None,
-        "institution_id": who.caller.establishment_id if author_kind == "institution" else None,
+        "institution_id": who.establishment_id if author_kind == "institution" else None,
+        "establishment_id": who.establishment_id,
         "level": level, "current_version_id": put["version_id"], "deposited_at": at,
         "state": "checking", "account_id": upload.account_id, "capacity": upload.capacity,
     }  # fmt: skip

@@ -11,7 +11,7 @@ from services.documents import rules, rules_versions, store
 from services.documents.asking import Depositor
 from services.documents.contract import Corrected, DocumentHistory, Put, ShownDocument, VersionShown, Wording
 from services.documents.document_types import name_in, type_names
-from services.documents.ports.blobs import Stored
+from services.object_store import Stored
 from services.tokens import Caller
 
 
@@ -57,7 +57,8 @@ def restored(who: Depositor, old: store.Row, version_id: str, at: datetime) -> d
 
 def _signed(who: Depositor) -> dict[str, Any]:
     return {
-        "author_id": who.scope.author_id, "account_id": who.scope.account_id,
+        "author_id": who.scope.author_id, "establishment_id": who.establishment_id,
+        "account_id": who.scope.account_id,
         "capacity": "patient" if who.scope.holder_side else who.caller.capacity,
     }  # fmt: skip
 
@@ -78,7 +79,7 @@ def _version(row: store.Row) -> VersionShown:
         "version_id": row.version_id, "number": row.number, "state": row.version_state, "reason": row.reason,
         "restores": row.restores, "current": row.version_id == row.current_version_id, "media_type": row.media_type,
         "size": row.size, "sha256": bytes(row.sha256).hex(), "author_id": row.version_author_id,
-        "created_at": rfc3339(row.created_at),
+        "establishment_id": row.version_establishment_id, "created_at": rfc3339(row.created_at),
     }  # fmt: skip
 
 

@@ -32,6 +32,14 @@ class Depositor:
     scope: AccessScope
     refusal: Refusal | None = None
 
+    @property
+    def establishment_id(self) -> str | None:
+        """Where they deposit: the workplace they logged in at, the software's own; nowhere for the holder side.
+
+        identity saw to it that they work there when it signed the token, as it does every ten minutes. [interfaces.md]
+        """
+        return None if self.scope.holder_side else self.caller.establishment_id
+
 
 class Asking(Service):
     """The looks before a transaction begins."""

@@ -42,6 +42,7 @@ from services.documents.contract_ends import REMOVAL_CAUSES as REMOVAL_CAUSES
 from services.documents.contract_ends import REMOVAL_STATES as REMOVAL_STATES
 from services.documents.contract_ends import SCRUB_FINDINGS as SCRUB_FINDINGS
 from services.documents.contract_ends import ExportOver as ExportOver
+from services.documents.contract_ends import RemovalAsked as RemovalAsked
 from services.documents.contract_ends import RemovalDecided as RemovalDecided
 from services.documents.contract_ends import RemovalNotFound as RemovalNotFound
 from services.documents.contract_ends import RemovalUnderWay as RemovalUnderWay
@@ -210,6 +211,8 @@ class DocumentDeposited:
     """A document is in the record, its bytes durable and checked. `author_id` is null when the holder deposited it.
 
     `home_record_id`: the record it was meant for, where that one leads to `record_id` because two patients were merged.
+    `hidden`: from whom of the holder side it is hidden from the first: blocked from all, withheld from representatives.
+    `establishment_id`: where; null for the holder side, and where nobody said (older events do not say it).
     """
 
     type: ClassVar[str] = "document_deposited.v1"
@@ -227,6 +230,8 @@ class DocumentDeposited:
     deposited_at: str
     home_record_id: str | None = None
     folder: str | None = None
+    hidden: str | None = None
+    establishment_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -245,7 +250,7 @@ class ConfidentialityChanged:
 
 EVENTS: tuple[type, ...] = (
     DocumentDeposited, ConfidentialityChanged, DocumentRestricted, DocumentBlocked, DocumentReleased, DocumentWithheld,
-    BlockReminderDue, RectificationOverdue, *LIFE_EVENTS,
+    BlockReminderDue, RectificationOverdue, RemovalAsked, *LIFE_EVENTS,
 )  # fmt: skip
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -309,7 +314,7 @@ REJECTIONS: tuple[str, ...] = (
 
 
 class Item(TypedDict):
-    """A document as a list shows it; ids and codes, but for the title."""
+    """A document as a list shows it; ids and codes, but for the title. establishment_id: where it was deposited."""
 
     document_id: str
     record_id: str
@@ -322,6 +327,7 @@ class Item(TypedDict):
     language: str | None
     author_id: str | None
     holder_authored: bool
+    establishment_id: str | None
     level: str
     media_type: str
     size: int

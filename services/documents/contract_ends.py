@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, TypedDict
+from dataclasses import dataclass
+from typing import ClassVar, Final, TypedDict
 
 from services.refusals import Refusal
 
@@ -20,6 +21,24 @@ REMOVALS_LIMIT: Final = 100
 EXPORT_PAGE: Final = 100
 
 SCRUB_FINDINGS: tuple[str, ...] = ("missing", "changed")
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RemovalAsked:
+    """A removal waits for a second agent. asked_by: the account of the first, who cannot be the second."""
+
+    type: ClassVar[str] = "removal_asked.v1"
+    subject: ClassVar[str | None] = None
+
+    removal_id: str
+    asked_by: str
+    at: str
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
 
 
 class RemovalNotFound(Refusal):

@@ -39,7 +39,10 @@ class DocumentBlocked:
 
 @dataclass(frozen=True)
 class DocumentReleased:
-    """The holder side sees a document again. blocked_at: since when it did not, as DocumentBlocked told it."""
+    """The holder side sees a document again. blocked_at: since when it did not, as DocumentBlocked told it.
+
+    hidden: withheld where representatives still do not.
+    """
 
     type: ClassVar[str] = "document_released.v1"
     subject: ClassVar[str | None] = "record_id"
@@ -48,6 +51,7 @@ class DocumentReleased:
     document_id: str
     at: str
     blocked_at: str
+    hidden: str | None = None
 
 
 @dataclass(frozen=True)

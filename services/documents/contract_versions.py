@@ -80,7 +80,7 @@ class RectificationSettled(Refusal):
 class VersionShown(TypedDict):
     """One version as the history shows it; its depositor alone sees one that is `checking` or `rejected`.
 
-    restores: the number it brings back. author_id: null for the holder side.
+    restores: the number it brings back. author_id, establishment_id: whose and where; null for the holder side.
     """
 
     version_id: str
@@ -93,6 +93,7 @@ class VersionShown(TypedDict):
     size: int
     sha256: str
     author_id: str | None
+    establishment_id: str | None
     created_at: str
 
 

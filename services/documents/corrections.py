@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.bus import emit, rpc
-from services.db import now, once, remember, rfc3339
+from services.db import day_of, now, once, remember, rfc3339
 from services.documents import answers, answers_versions, rules, rules_versions, store_examining, store_versions
 from services.documents.asking import Asking
 from services.documents.changing import changeable
@@ -91,7 +91,7 @@ def _words(row: Any, said: Any) -> rules.Metadata:
     """The wording as it will be, checked as a deposit's is."""
     act_date = None if row.act_date is None else row.act_date.isoformat()
     now_said = {"type": row.type, "title": row.title, "act_date": act_date, "language": row.language, **said}
-    words, errors = rules.read_metadata(document_types(), today=now().date(), **now_said)
+    words, errors = rules.read_metadata(document_types(), today=day_of(now()), **now_said)
     if words is None:
         raise InvalidInput(errors=errors)
     return words

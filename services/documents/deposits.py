@@ -36,11 +36,11 @@ from services.documents.contract import (
     UploadIncomplete,
 )
 from services.documents.document_types import document_types
-from services.documents.ports.blobs import Stored
 from services.documents.rules import Metadata
 from services.documents.rules_deposits import types_by_code
 from services.documents.rules_words import indexed
 from services.dossier.contract import RecordNotFound
+from services.object_store import Stored
 from services.refusals import InvalidInput, Refusal
 from services.sealing import sealed_size
 from services.settings import load
@@ -267,7 +267,7 @@ class Deposits(Asking):
         found = store.record_key(session, record_id)
         if found is not None:
             return found
-        fresh = self.keys.new_record_key(record_id)
+        fresh = self.keys.new(record_id)
         made = store.add_record_key(session, record_id, fresh, self.keys.master_key_id, now())
         if made is None:  # deleted since dossier was asked
             raise RecordNotFound()

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
 import warnings
 from datetime import timedelta
-from types import FrameType
 
 NICE = 10
 POLL = 1.0  # seconds
@@ -32,17 +30,14 @@ def main() -> int:
     from services.documents.ports.blobs import Blobs
     from services.documents.ports.keys import Keys
     from services.documents.ports.sandbox import Sandbox
-    from services.documents.ports.virus_scan import VirusScan
     from services.documents.scrubber import Scrubber
     from services.documents.store_examining import Bell
-    from services.logs import JsonLines, begin
+    from services.process import Stopping, begin_log
     from services.settings import load
+    from services.virus_scan import VirusScan
 
-    lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[lines])
     logging.getLogger("urllib3").setLevel(logging.WARNING)
-    begin()
+    begin_log()
     settings = load()
     try:
         virus_scan = VirusScan.of(settings)
@@ -80,18 +75,6 @@ def main() -> int:
             time.sleep(AFTER_TROUBLE)
     sandbox.close()
     return 0
-
-
-class Stopping:
-    """Whether somebody asked this process to end."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        signal.signal(signal.SIGTERM, self._ask)
-        signal.signal(signal.SIGINT, self._ask)
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ from services.documents import examining, renditions, store_examining, store_ren
 from services.documents.ports.blobs import Blobs
 from services.documents.ports.keys import Keys
 from services.documents.ports.sandbox import Sandbox, SandboxGone, Unprepared
-from services.documents.ports.virus_scan import VirusScan
 from services.documents.rules_examining import HEAD, IN_PIECES, LEASE, WHOLE, due_again
 from services.documents.rules_findings import Findings
 from services.refusals import Unavailable
 from services.sealing import Buffer, BytesTampered, open_range, segments_for
+from services.virus_scan import VirusScan
 
 LEFT_BEHIND = timedelta(hours=24)
 SWEPT_AT_ONCE = 200

@@ -64,6 +64,8 @@ documents = sa.Table(
     sa.Column("author_id", _Id),
     # the establishment that deposited as itself, without a named author: the health fund
     sa.Column("institution_id", _Id),
+    # where it was deposited: the workplace its depositor had logged in at, the software's own; null for the holder side
+    sa.Column("establishment_id", _Id),
     sa.Column("level", sa.Text, nullable=False),
     # set while a professional hides the document from the holder side [L14 16(5)]
     sa.Column("patient_blocked_at", _Moment),
@@ -86,6 +88,7 @@ documents = sa.Table(
     sa.CheckConstraint("author_kind in ('holder', 'professional', 'institution')", name="author_kind"),
     sa.CheckConstraint("(author_kind = 'professional') = (author_id is not null)", name="author"),
     sa.CheckConstraint("(author_kind = 'institution') = (institution_id is not null)", name="institution"),
+    sa.CheckConstraint("author_kind <> 'holder' or establishment_id is null", name="establishment"),
     sa.CheckConstraint(_LEVELS, name="level"),
     sa.CheckConstraint("state in ('checking', 'available', 'rejected', 'removed')", name="state"),
     sa.CheckConstraint("(state = 'removed') = (removed_at is not null)", name="removed"),
@@ -120,6 +123,8 @@ versions = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.LargeBinary, nullable=False),
     sa.Column("author_id", _Id),
+    # as that of the document, of who made this version
+    sa.Column("establishment_id", _Id),
     sa.Column("account_id", _Id, nullable=False),
     # in which capacity its depositor acted; null for those older than this column, all of which were shown at once
     sa.Column("capacity", sa.Text),

@@ -39,6 +39,6 @@ class Moving(Service):
         if record_id is None:
             return  # a circle of old and new: the news that opens it is still on its way
         if store.record_key(session, record_id) is None:
-            key = self.keys.new_record_key(record_id)
+            key = self.keys.new(record_id)
             store.add_record_key(session, record_id, key, self.keys.master_key_id, now())
         store_moves.move(session, told.merged_record_id, record_id)

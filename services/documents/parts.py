@@ -27,7 +27,7 @@ from services.documents.contract import (
     UploadNotFound,
 )
 from services.documents.deposits import CREATED, Deposits
-from services.documents.ports.blobs import Stored
+from services.object_store import Stored
 from services.refusals import Refusal
 from services.sealing import sealed_size
 from services.tokens import Caller

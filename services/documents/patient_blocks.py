@@ -167,4 +167,5 @@ def _take_step(
 
 def _release(session: Session, row: Any, since: datetime, *, how: str, released_by: str | None, at: datetime) -> None:
     store_hidden.release(session, row.document_id, how=how, released_by=released_by, at=at)
-    emit(session, DocumentReleased(row.record_id, row.document_id, rfc3339(at), rfc3339(since)))
+    hidden = None if row.withheld_at is None else "withheld"
+    emit(session, DocumentReleased(row.record_id, row.document_id, rfc3339(at), rfc3339(since), hidden))

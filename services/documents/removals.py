@@ -11,7 +11,7 @@ from services.audit.contract import traced
 from services.bus import Service, emit, rpc
 from services.db import new_id, now, once, remember, rfc3339
 from services.documents import answers, contract, erasing, rules, rules_ends, store_erasing, store_removals
-from services.documents.contract_ends import Removal, Removals
+from services.documents.contract_ends import Removal, RemovalAsked, Removals
 from services.refusals import NotAllowed, Refusal
 from services.tokens import Caller
 
@@ -49,6 +49,7 @@ class Removing(Service):
             store_removals.add(
                 session, removal_id, asked, cause=cause, reason=reason, asked_by=caller.account_id, at=at
             )
+            emit(session, RemovalAsked(removal_id, caller.account_id, rfc3339(at)))
             emit(session, traced(
                 caller, "removal.asked", at=at, record_id=row.record_id, object_id=asked, object_type="document"
             ))  # fmt: skip

@@ -11,13 +11,10 @@ Every call asks dossier first, with no transaction open, and then works in one t
 from __future__ import annotations
 
 import logging
-from typing import Any
 
-import eventlet
-from nameko.extensions import DependencyProvider
 from nameko.timer import timer
 
-from services.bus import Remote
+from services.bus import Made, MadeBucket, Remote
 from services.db import now
 from services.documents import contract, rules, store
 from services.documents.binders import Collections
@@ -48,7 +45,6 @@ from services.documents.wishes import Wishes
 from services.documents.withholding import Withholdings
 from services.documents.wording import Wording
 from services.refusals import Unavailable
-from services.settings import load
 
 SWEEP_EVERY = 600  # seconds
 SWEEP_BATCH = 200
@@ -57,40 +53,8 @@ ENDS_EVERY = 10  # seconds
 TERMS_EVERY = 3600  # seconds
 AUTHORS_EVERY = 5  # seconds
 ROTATION_EVERY = 30  # seconds
-BUCKET_RETRY = 1  # seconds
 
 log = logging.getLogger(__name__)
-
-
-class ObjectStore(DependencyProvider):  # type: ignore[misc]
-    """Gives each worker the object store; makes its bucket in the background, as soon as the store is up."""
-
-    def setup(self) -> None:
-        self.blobs = Blobs.of(load())
-
-    def start(self) -> None:
-        self.container.spawn_managed_thread(self._ensure, identifier="bucket")
-
-    def _ensure(self) -> None:
-        while True:
-            try:
-                return self.blobs.ensure()
-            except Unavailable:
-                log.warning("object store unreachable", extra={"retry_in": BUCKET_RETRY})
-                eventlet.sleep(BUCKET_RETRY)
-
-    def get_dependency(self, worker_ctx: Any) -> Blobs:
-        return self.blobs
-
-
-class KeyRing(DependencyProvider):  # type: ignore[misc]
-    """Gives each worker the keys under the master key; a wrong master key stops the process at its start."""
-
-    def setup(self) -> None:
-        self.keys = Keys.of(load())
-
-    def get_dependency(self, worker_ctx: Any) -> Keys:
-        return self.keys
 
 
 class Documents(
@@ -103,8 +67,8 @@ class Documents(
     name = contract.NAME
     dossier = Remote("dossier")
     directory = Remote("directory")
-    blobs = ObjectStore()
-    keys = KeyRing()
+    blobs = MadeBucket(Blobs.of)
+    keys = Made(Keys.of)
 
     @timer(interval=AUTHORS_EVERY)
     def name_authors(self) -> None:

@@ -15,6 +15,7 @@ from services.documents.models import attempts, documents, levels, opens, record
 from services.documents.models_care import descriptions, prescriptions
 from services.documents.models_reading import examinations
 from services.documents.rules import Position, Scope
+from services.plans import planned_once
 
 Row = Any  # a row of one of the queries below, read by column name
 
@@ -112,8 +113,8 @@ _TEXTS = ARRAY(sa.Text)
 _ITEM = (
     documents.c.document_id, documents.c.record_id, documents.c.type, documents.c.category, documents.c.folder,
     documents.c.title, documents.c.act_date, documents.c.language, documents.c.author_id, documents.c.author_kind,
-    documents.c.level, documents.c.patient_blocked_at, documents.c.withheld_at, documents.c.deposited_at,
-    documents.c.state, documents.c.account_id, versions.c.reason,
+    documents.c.establishment_id, documents.c.level, documents.c.patient_blocked_at, documents.c.withheld_at,
+    documents.c.deposited_at, documents.c.state, documents.c.account_id, versions.c.reason,
     versions.c.version_id, versions.c.media_type, versions.c.size, prescriptions.c.state.label("dispensation_state"),
 )  # fmt: skip
 _PRESCRIBED = (prescriptions.c.document_id == documents.c.document_id) & (documents.c.category == PRESCRIPTIONS)
@@ -288,7 +289,9 @@ def record_key(session: Session, record_id: str) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-_RECORD_KEY = sa.select(record_keys.c.wrapped_key).where(record_keys.c.record_id == sa.bindparam("record_id"))
+_RECORD_KEY = planned_once(
+    sa.select(record_keys.c.wrapped_key).where(record_keys.c.record_id == sa.bindparam("record_id"))
+)
 
 
 def add_record_key(

@@ -16,6 +16,7 @@ from services.documents.models import Id, attempts, documents, levels, record_ke
 from services.documents.rules import Scope
 from services.documents.store import Row, visible
 from services.documents.store_examining import WAITING
+from services.plans import planned_once
 
 # --- uploads ----------------------------------------------------------------------------------------------------------
 
@@ -46,11 +47,11 @@ def own_uploads(session: Session, upload_ids: Sequence[str], account_id: str, ca
 
 # Built once: building a statement costs more than the database needs for it.
 _ID_LIST = ARRAY(Id)
-_HOLD = (
+_HOLD = planned_once(
     sa.select(uploads.c.upload_id).where(uploads.c.upload_id == sa.any_(sa.bindparam("ids", type_=_ID_LIST)))
     .order_by(uploads.c.upload_id).with_for_update()
 )  # fmt: skip
-_OWN = (
+_OWN = planned_once(
     sa.select(
         uploads, versions.c.sha256,
         sa.select(record_keys.c.wrapped_key).where(record_keys.c.record_id == uploads.c.record_id)
@@ -110,7 +111,7 @@ _DUE = (
         attempts.c.condemned_at.is_(None), attempts.c.started_at > sa.bindparam("not_before"),
     ).with_for_update().cte("due")
 )  # fmt: skip
-_TAKE = (
+_TAKE = planned_once(
     sa.delete(attempts)
     .where(
         attempts.c.version_id.in_(sa.select(_DUE.c.version_id)),
@@ -165,12 +166,12 @@ def _added(table: sa.Table, columns: str, parameter: str) -> str:
 _ADD_DOCUMENTS = "; ".join((
     _added(
         documents, "document_id, record_id, home_record_id, upload_id, submission_id, type, category, folder, title,"
-        " act_date, language, author_kind, author_id, institution_id, level, current_version_id, deposited_at, state,"
-        " account_id, capacity", "new_documents",
+        " act_date, language, author_kind, author_id, institution_id, establishment_id, level, current_version_id,"
+        " deposited_at, state, account_id, capacity", "new_documents",
     ),
     _added(
         versions, "version_id, content_id, state, document_id, number, wrapped_key, key_record_id, store_version,"
-        " media_type, size, sha256, author_id, account_id, capacity, created_at", "new_versions",
+        " media_type, size, sha256, author_id, establishment_id, account_id, capacity, created_at", "new_versions",
     ),
     _added(levels, "level_id, document_id, level, valid_from, account_id, risk_accepted", "new_levels"),
     """

@@ -96,7 +96,8 @@ def lock_examined(session: Session, version_id: str) -> Row | None:
         sa.select(
             documents.c.document_id, documents.c.record_id, documents.c.home_record_id, documents.c.type,
             documents.c.category, documents.c.folder, documents.c.title, documents.c.language, documents.c.level,
-            documents.c.author_id, documents.c.deposited_at, documents.c.state,
+            documents.c.author_id, documents.c.establishment_id, documents.c.deposited_at, documents.c.state,
+            documents.c.patient_blocked_at, documents.c.withheld_at,
             sa.func.coalesce(versions.c.capacity, documents.c.capacity).label("capacity"),
             versions.c.version_id, versions.c.content_id, versions.c.number, versions.c.restores,
             versions.c.media_type, versions.c.size, versions.c.key_record_id, versions.c.state.label("version_state"),

@@ -62,7 +62,8 @@ def history(session: Session, scope: Scope, record_id: str, document_id: str) ->
             documents, store.own_restricted(scope).label("restricted"), versions.c.number.label("current_number"),
             store.wording(document_id).label("wording"), _EACH.c.version_id, _EACH.c.number,
             _EACH.c.state.label("version_state"), _EACH.c.reason, _EACH.c.restores, _EACH.c.media_type, _EACH.c.size,
-            _EACH.c.sha256, _EACH.c.author_id.label("version_author_id"), _EACH.c.created_at,
+            _EACH.c.sha256, _EACH.c.author_id.label("version_author_id"),
+            _EACH.c.establishment_id.label("version_establishment_id"), _EACH.c.created_at,
         )
         .select_from(store.CURRENT.join(_EACH, _EACH.c.document_id == documents.c.document_id))
         .where(

@@ -13,6 +13,7 @@ from services.documents.models import documents
 from services.documents.models_care import deposit_wishes
 from services.documents.rules import Scope
 from services.documents.store import Row, visible
+from services.plans import planned_once
 
 _STANDS = deposit_wishes.c.until.is_(None)
 
@@ -22,13 +23,13 @@ def opposed(session: Session, record_id: str) -> Sequence[Row]:
     return session.execute(_OPPOSED, {"record_id": record_id}).all()
 
 
-_OPPOSED = sa.select(
+_OPPOSED = planned_once(sa.select(
     deposit_wishes.c.wish_id, deposit_wishes.c.professional_id, deposit_wishes.c.establishment_id,
     deposit_wishes.c.ground, deposit_wishes.c.type,
 ).where(
     deposit_wishes.c.record_id == sa.bindparam("record_id"), deposit_wishes.c.kind == "opposed", _STANDS,
     deposit_wishes.c.ground.is_distinct_from("order"),
-)  # fmt: skip
+))  # fmt: skip
 
 
 def note_try(session: Session, wish_id: str, at: datetime) -> None:

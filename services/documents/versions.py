@@ -38,7 +38,7 @@ from services.documents.contract import (
 )
 from services.documents.deposits import Deposits
 from services.documents.document_types import document_types
-from services.documents.ports.blobs import Stored
+from services.object_store import Stored
 from services.refusals import Refusal
 from services.sealing import sealed_size
 from services.settings import load

@@ -47,11 +47,12 @@ def announce_first_access(session: Session, facts: rules.Facts, scope: contract.
     if not rules.is_first_access(facts, scope) or facts.professional_id is None or facts.patient_id is None:
         return
     ground = scope.clauses[0].ground
-    if store.insert_first_access(session, facts.record_id, facts.professional_id, ground, at):
+    first = store.insert_first_access(session, facts.record_id, facts.professional_id, ground, at)
+    if first is not None:
         emit(
             session,
             contract.RecordFirstAccessedBy(
-                facts.record_id, facts.patient_id, facts.professional_id, ground, rfc3339(at)
+                facts.record_id, facts.patient_id, facts.professional_id, ground, rfc3339(at), first
             ),
         )
 

@@ -137,13 +137,16 @@ class Assistants(Service):
             facts, scope = judge(session, caller, record_id, at)
             own = facts.patient_id is not None and _is_own(session, caller, record_id, asked, at)
             refusal: Refusal | None = None if own else rules.require_holder_action(tables_at(at), scope, ACTION)
-            if refusal is None and store_assistants.end(session, record_id, asked, caller.account_id, at) is None:
+            ended = None if refusal else store_assistants.end(session, record_id, asked, caller.account_id, at)
+            if refusal is None and ended is None:
                 refusal = contract.AssistantNotFound()
             if refusal is not None:
                 return refused(session, caller, ENDED, at, record_id, refusal, object_id=asked)
             store_deadlines.drop(session, asked, OVER, LAPSED)
-            if own and facts.patient_id is not None:
-                emit(session, _ended(record_id, facts.patient_id, asked, "resigned", at))
+            if ended is not None and ended.accepted_at is not None and facts.patient_id is not None:
+                cause = "resigned" if own else "holder"
+                who = (ended.patient_id, facts.own_patient_id)
+                emit(session, _ended(record_id, facts.patient_id, asked, cause, at, *who))
             emit(session, _trace_of_end(caller, record_id, asked, own, scope, at))
             return {"assistant_id": asked, "ended_at": rfc3339(at)}
 
@@ -152,7 +155,9 @@ def assistance_over(session: Session, due: Due, at: datetime) -> None:
     """Tells that an assistance ended by time; one that was ended before is not told of."""
     over = store_assistants.over(session, due.subject_id, at)
     if over is not None:
-        emit(session, _ended(over.record_id, over.patient_id, due.subject_id, rules_representatives.TIME, over.until))
+        emit(session, _ended(
+            over.record_id, over.patient_id, due.subject_id, rules_representatives.TIME, over.until, over.person_id
+        ))  # fmt: skip
         emit(session, traced(
             None, ENDED, at=at, record_id=over.record_id, object_id=due.subject_id, object_type=GROUND
         ))  # fmt: skip
@@ -201,8 +206,13 @@ def _rule(at: datetime) -> str:
     return tables_at(at).grounds[GROUND][0].rule
 
 
-def _ended(record_id: str, patient_id: str, assistant_id: str, cause: str, at: datetime) -> contract.GrantEnded:
-    return contract.GrantEnded(record_id, patient_id, GROUND, assistant_id, "person", None, cause, rfc3339(at))
+def _ended(
+    record_id: str, patient_id: str, assistant_id: str, cause: str, at: datetime, who: str | None,
+    by: str | None = None,
+) -> contract.GrantEnded:  # fmt: skip
+    return contract.GrantEnded(
+        record_id, patient_id, GROUND, assistant_id, "person", None, cause, rfc3339(at), who, by
+    )  # fmt: skip
 
 
 def _shown(found: Assistant, at: datetime) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Blocklist(Service):
         require_risk(risk_accepted, risk_version)
         with self.db.transaction(caller) as session:
             store.lock_record(session, record_id)
-            _, scope = judge(session, caller, record_id, at)
+            facts, scope = judge(session, caller, record_id, at)
             refusal: Refusal | None = rules.require_holder_action(tables_at(at), scope, "blocklist")
             if refusal is None and not store_professionals.has_professional(session, professional_id):
                 refusal = contract.ProfessionalNotFound()
@@ -64,7 +64,7 @@ class Blocklist(Service):
                 return refused(session, caller, "blocklist.added", at, record_id, refusal, object_id=professional_id)
             since = store_blocklist.barred_since(session, record_id, professional_id, at)
             if since is None:
-                _bar(session, caller, record_id, professional_id, str(risk_version), at)
+                _bar(session, caller, facts, professional_id, str(risk_version), at)
             allowed(
                 session, caller, "blocklist.added", at, scope, _ground(scope, at),
                 object_id=professional_id, object_type="professional", purpose=risk_version,
@@ -94,13 +94,17 @@ class Blocklist(Service):
 
 
 def _bar(
-    session: Session, caller: Caller, record_id: str, professional_id: str, risk_version: str, at: datetime
+    session: Session, caller: Caller, facts: rules.Facts, professional_id: str, risk_version: str, at: datetime
 ) -> None:
-    """Begins a block and ends what the professional holds of their own."""
+    """Begins a block and ends what the professional holds of their own. facts: of the caller in this record."""
+    record_id, by = facts.record_id, facts.own_patient_id
     store_blocklist.insert_block(session, record_id, professional_id, caller.account_id, risk_version, at)
-    circle.end_membership(session, record_id, professional_id, at)
+    circle.end_membership(session, record_id, professional_id, by, at)
     for mandate in store_mandates.end_mandates(session, record_id, at, caller.account_id, professional_id):
-        emit(session, contract.MandateEnded(record_id, mandate.mandate_id, professional_id, mandate.kind))
+        emit(session, contract.MandateEnded(
+            record_id, mandate.mandate_id, professional_id, mandate.kind, cause="blocked", by=by
+        ))  # fmt: skip
+    emit(session, contract.AccessNarrowed(record_id, rfc3339(at)))
 
 
 def _ground(scope: contract.AccessScope, at: datetime) -> tuple[str, str] | None:

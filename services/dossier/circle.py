@@ -71,7 +71,7 @@ class Circle(Service):
         ends_at = require_end(until, "/until", at)
         with self.db.transaction(caller) as session:
             store.lock_record(session, record_id)
-            _, scope = judge(session, caller, record_id, at)
+            facts, scope = judge(session, caller, record_id, at)
             refusal: Refusal | None = rules.require_holder_action(tables_at(at), scope, "circle")
             refusal = refusal or _not_to_be_trusted(session, record_id, professional_id, at)
             if refusal is not None:
@@ -79,7 +79,7 @@ class Circle(Service):
             member = store_circle.put_member(session, record_id, professional_id, comment, ends_at, at)
             _foresee(session, record_id, member.member_id, ends_at)
             if member.created:
-                emit(session, contract.CircleMemberAdded(record_id, professional_id))
+                emit(session, contract.CircleMemberAdded(record_id, professional_id, facts.own_patient_id))
             _did(session, caller, "circle.added" if member.created else "circle.changed", at, scope, professional_id)
         return {
             "professional_id": professional_id,
@@ -98,9 +98,9 @@ class Circle(Service):
         at, record_id, professional_id = now(), rules.id_of(record_id), rules.id_of(professional_id)
         with self.db.transaction(caller) as session:
             store.lock_record(session, record_id)
-            _, scope = judge(session, caller, record_id, at)
+            facts, scope = judge(session, caller, record_id, at)
             refusal: Refusal | None = rules.require_holder_action(tables_at(at), scope, "circle")
-            if refusal is None and not end_membership(session, record_id, professional_id, at):
+            if refusal is None and not end_membership(session, record_id, professional_id, facts.own_patient_id, at):
                 refusal = contract.CircleMemberNotFound()
             if refusal is not None:
                 return refused(session, caller, "circle.removed", at, record_id, refusal, object_id=professional_id)
@@ -108,13 +108,13 @@ class Circle(Service):
         return {"professional_id": professional_id, "until": rfc3339(at)}
 
 
-def end_membership(session: Session, record_id: str, professional_id: str, at: datetime) -> bool:
-    """Ends a membership that runs, and tells of it; False when there is none."""
+def end_membership(session: Session, record_id: str, professional_id: str, by: str | None, at: datetime) -> bool:
+    """Ends a membership that runs, and tells of it; False when there is none. by: the patient who does."""
     member_id = store_circle.end_member(session, record_id, professional_id, at)
     if member_id is None:
         return False
     store_deadlines.drop(session, member_id, store_circle.END)
-    emit(session, contract.CircleMemberRemoved(record_id, professional_id))
+    emit(session, contract.CircleMemberRemoved(record_id, professional_id, by))
     return True
 
 

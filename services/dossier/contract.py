@@ -15,6 +15,7 @@ from services.dossier.contract_care import DESIGNATION_STATES as DESIGNATION_STA
 from services.dossier.contract_care import FEED_LINES as FEED_LINES
 from services.dossier.contract_care import FEED_OUTCOMES as FEED_OUTCOMES
 from services.dossier.contract_care import PROPOSED_BY as PROPOSED_BY
+from services.dossier.contract_care import AccessNarrowed as AccessNarrowed
 from services.dossier.contract_care import BlockNotFound as BlockNotFound
 from services.dossier.contract_care import DesignationNotFound as DesignationNotFound
 from services.dossier.contract_care import DesignationNotSigned as DesignationNotSigned
@@ -22,9 +23,13 @@ from services.dossier.contract_care import DesignationOver as DesignationOver
 from services.dossier.contract_care import DesignationPending as DesignationPending
 from services.dossier.contract_care import LicenceStopsGrants as LicenceStopsGrants
 from services.dossier.contract_care import NotAPhysician as NotAPhysician
+from services.dossier.contract_care import PracticeChanged as PracticeChanged
 from services.dossier.contract_care import ProfessionalBlocked as ProfessionalBlocked
 from services.dossier.contract_care import ReferringPhysicianChanged as ReferringPhysicianChanged
 from services.dossier.contract_care import ReferringPhysicianProposed as ReferringPhysicianProposed
+from services.dossier.contract_correspondence import Correspondence as Correspondence
+from services.dossier.contract_correspondence import Side as Side
+from services.dossier.contract_correspondence import Sides as Sides
 from services.dossier.contract_emergency import EMERGENCY_REASONS as EMERGENCY_REASONS
 from services.dossier.contract_emergency import OWN_ACCESSES as OWN_ACCESSES
 from services.dossier.contract_emergency import PRIVACY_OFFICER as PRIVACY_OFFICER
@@ -81,6 +86,7 @@ from services.dossier.contract_mandates import STAY_KINDS as STAY_KINDS
 from services.dossier.contract_mandates import ListedPatient as ListedPatient
 from services.dossier.contract_mandates import ListedPatients as ListedPatients
 from services.dossier.contract_mandates import MandateEnded as MandateEnded
+from services.dossier.contract_mandates import MandateEnding as MandateEnding
 from services.dossier.contract_mandates import MandateNotFound as MandateNotFound
 from services.dossier.contract_mandates import MandateOpened as MandateOpened
 from services.dossier.contract_mandates import PresenceCodeRefused as PresenceCodeRefused
@@ -92,7 +98,10 @@ from services.dossier.contract_rights import STEPS as STEPS
 from services.dossier.contract_rights import AccessOption as AccessOption
 from services.dossier.contract_rights import Explanation as Explanation
 from services.dossier.contract_rights import GivenRight as GivenRight
+from services.dossier.contract_rights import GroundedAt as GroundedAt
 from services.dossier.contract_rights import OwnClause as OwnClause
+from services.dossier.contract_rights import ReadableAt as ReadableAt
+from services.dossier.contract_rights import ReadableThrough as ReadableThrough
 from services.dossier.contract_rights import Reader as Reader
 from services.dossier.contract_scope import AccessScope as AccessScope
 from services.dossier.contract_scope import Clause as Clause
@@ -261,7 +270,10 @@ class RecordsUnmerged:
 
 @dataclass(frozen=True)
 class RecordFirstAccessedBy:
-    """A professional has a ground in this record for the first time: its holder is told [RGD 3(3)]."""
+    """A professional has a ground in this record for the first time: its holder is told [RGD 3(3)].
+
+    first: whether nobody had one before them: of that the holder is told whatever they set; null where it is not known.
+    """
 
     type: ClassVar[str] = "record_first_accessed_by.v1"
     subject: ClassVar[str | None] = "record_id"
@@ -271,28 +283,31 @@ class RecordFirstAccessedBy:
     professional_id: str
     ground: str
     at: str
+    first: bool | None = None
 
 
 @dataclass(frozen=True)
 class CircleMemberAdded:
-    """The holder added a professional to the circle of trust."""
+    """The holder side added a professional to the circle of trust; `by`: the patient who did."""
 
     type: ClassVar[str] = "circle_member_added.v1"
     subject: ClassVar[str | None] = "record_id"
 
     record_id: str
     professional_id: str
+    by: str | None = None
 
 
 @dataclass(frozen=True)
 class CircleMemberRemoved:
-    """The holder removed a professional from the circle of trust."""
+    """The holder side removed a professional from the circle of trust; `by`: the patient who did."""
 
     type: ClassVar[str] = "circle_member_removed.v1"
     subject: ClassVar[str | None] = "record_id"
 
     record_id: str
     professional_id: str
+    by: str | None = None
 
 
 # --- refusals -----------------------------------------------------------------------------------------------
@@ -348,6 +363,16 @@ class RecordPeople(TypedDict):
     holder: str | None
     representatives: list[str]
     assistants: list[str]
+
+
+class DocumentHearers(RecordPeople):
+    """Answer of `hearers_of_document`: those of the holder side who may read it, and professionals whose ground lasts.
+
+    record_id: where the document is found now.
+    """
+
+    record_id: str
+    professionals: list[str]
 
 
 class RecordHolders(TypedDict):

@@ -78,6 +78,31 @@ class LicenceStopsGrants:
     at: str
 
 
+@dataclass(frozen=True)
+class AccessNarrowed:
+    """Less of a record is open to somebody, though no ground of theirs ended: they were barred, or a setting changed.
+
+    Nobody is told whom it concerns, or which of the two it was.
+    """
+
+    type: ClassVar[str] = "access_narrowed.v1"
+    subject: ClassVar[str | None] = "record_id"
+
+    record_id: str
+    at: str
+
+
+@dataclass(frozen=True)
+class PracticeChanged:
+    """A professional left a workplace, has another profession or may not practise any more; dossier decides by it."""
+
+    type: ClassVar[str] = "practice_changed.v1"
+    subject: ClassVar[str | None] = "professional_id"
+
+    professional_id: str
+    at: str
+
+
 # --- refusals -----------------------------------------------------------------------------------------------
 
 

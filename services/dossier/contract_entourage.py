@@ -12,10 +12,11 @@ from services.refusals import Refusal
 
 @dataclass(frozen=True)
 class GrantEnded:
-    """Somebody's ground in a record ended without the holder ending it: by time, by licence, by majority.
+    """Somebody's ground in a record ended: by time, by licence, by majority; an assistant's by the holder side too.
 
     ground: as in GROUNDS. grant_id: of the membership, designation, representative or assistant. holder_of:
-    professional or person. professional_id: null for a person. cause: time, licence, majority, agency, resigned, ...
+    professional or person. professional_id: null for a person. cause: time, licence, majority, agency, resigned,
+    holder, ... person_id: the patient who had it, where it was a person's. by: the patient who ended it.
     """
 
     type: ClassVar[str] = "grant_ended.v1"
@@ -29,6 +30,8 @@ class GrantEnded:
     professional_id: str | None
     cause: str
     at: str
+    person_id: str | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True)

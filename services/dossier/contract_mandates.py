@@ -49,7 +49,10 @@ class MandateOpened:
 
 @dataclass(frozen=True)
 class MandateEnded:
-    """A mandate ended: the holder ended it, or its time is over; told once. Ids as in MandateOpened."""
+    """A mandate ended: the holder side or its professional ended it, or its time is over; told once.
+
+    Ids as in MandateOpened. cause: time, holder, blocked or professional; by: the patient who ended it.
+    """
 
     type: ClassVar[str] = "mandate_ended.v1"
     subject: ClassVar[str | None] = "record_id"
@@ -59,6 +62,26 @@ class MandateEnded:
     professional_id: str | None
     kind: str
     establishment_id: str | None = None
+    cause: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True)
+class MandateEnding:
+    """A mandate that runs is going to end by itself; told once of each end it has, some days before.
+
+    Ids as in MandateOpened. ends_at: when its time is over, unless it is prolonged or ended before.
+    """
+
+    type: ClassVar[str] = "mandate_ending.v1"
+    subject: ClassVar[str | None] = "record_id"
+
+    record_id: str
+    mandate_id: str
+    professional_id: str | None
+    kind: str
+    establishment_id: str | None
+    ends_at: str
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,25 @@ class Reader(TypedDict):
     until: str | None
 
 
+class ReadableThrough(TypedDict):
+    """One professional through whom an establishment reads a document, and until when by the clock alone."""
+
+    professional_id: str
+    until: str | None
+
+
+class ReadableAt(TypedDict):
+    """Answer of `readable_at`: of each document asked about, in their order, the establishments where it is read."""
+
+    readable: list[dict[str, ReadableThrough]]
+
+
+class GroundedAt(TypedDict):
+    """Answer of `grounded_at`."""
+
+    establishment_ids: list[str]
+
+
 class OwnClause(TypedDict):
     """What one ground gives the caller now."""
 

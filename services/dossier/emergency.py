@@ -63,7 +63,7 @@ class Emergency(Service):
             ended = whose and store_own_access.end_own(session, record_id, whose, KIND, caller.account_id, at)
             if not ended or whose is None:
                 return refused(session, caller, "emergency.ended", at, record_id, contract.MandateNotFound())
-            emit(session, contract.MandateEnded(record_id, ended.mandate_id, whose, KIND))
+            emit(session, contract.MandateEnded(record_id, ended.mandate_id, whose, KIND, cause="professional"))
             rule = tables_at(at).grounds[KIND][0].rule
             emit(
                 session,

@@ -31,6 +31,7 @@ from services.refusals import NotAllowed, Refusal
 from services.tokens import Caller, Context
 
 ENDED = "mandate.ended"
+WARNED_AT_ONCE = 50
 
 
 class Mandates(Service):
@@ -102,7 +103,7 @@ class Mandates(Service):
         at, record_id, mandate_id = now(), rules.id_of(record_id), rules.id_of(mandate_id)
         with self.db.transaction(caller) as session:
             store.lock_record(session, record_id)
-            _, scope = judge(session, caller, record_id, at)
+            facts, scope = judge(session, caller, record_id, at)
             refusal: Refusal | None = rules.require_holder_action(tables_at(at), scope, "mandates")
             ended = refusal is None and store_mandates.end_mandate(
                 session, record_id, mandate_id, at, caller.account_id
@@ -112,7 +113,7 @@ class Mandates(Service):
                 refusal = refusal or contract.MandateNotFound()
                 return refused(session, caller, ENDED, at, record_id, refusal, object_id=mandate_id)
             if ended:
-                emit(session, _ended(mandate))
+                emit(session, _ended(mandate, "holder", facts.own_patient_id))
             named = _acting(scope, at)
             allowed(session, caller, ENDED, at, scope, named=named, object_id=mandate_id, object_type="mandate")
         return {"mandate_id": mandate_id, "ended_at": rfc3339(mandate.ended_at or mandate.deposit_until)}
@@ -126,13 +127,13 @@ class Mandates(Service):
         at, record_id = now(), rules.id_of(record_id)
         with self.db.transaction(caller) as session:
             store.lock_record(session, record_id)
-            _, scope = judge(session, caller, record_id, at)
+            facts, scope = judge(session, caller, record_id, at)
             refusal = rules.require_holder_action(tables_at(at), scope, "mandates")
             if refusal is not None:
                 return refused(session, caller, ENDED, at, record_id, refusal)
             ended = store_mandates.end_mandates(session, record_id, at, caller.account_id)
             for each in ended:
-                emit(session, _ended(each))
+                emit(session, _ended(each, "holder", facts.own_patient_id))
             allowed(session, caller, ENDED, at, scope, named=_acting(scope, at), count=len(ended))
         return {"count": len(ended), "ended_at": rfc3339(at)}
 
@@ -157,6 +158,24 @@ class Mandates(Service):
             emit(session, traced(context, "code.issued", at=at, record_id=record_id, object_type="presence_code"))
         return {"code": code}
 
+    def _warn_of_ends(self, at: datetime) -> int:
+        """Tells of mandates that they are going to end, each end once, so many days before as the tables have.
+
+        Gives how many. Killed anywhere, what is told is noted with it; of replicas that come at once each takes others.
+        """
+        tables, count = tables_at(at), 0
+        open_states = [state for state, row in tables.states.items() if row.professionals == "everything"]
+        while True:
+            with self.db.transaction() as session:
+                ending = store_mandates.warn_of_ends(session, tables.mandate_warnings, open_states, at, WARNED_AT_ONCE)
+                for each in ending:
+                    whose = (each.professional_id, each.kind, each.establishment_id)
+                    ends_at = rfc3339(each.deposit_until)
+                    emit(session, contract.MandateEnding(each.record_id, each.mandate_id, *whose, ends_at))
+            count += len(ending)
+            if len(ending) < WARNED_AT_ONCE:
+                return count
+
     def _forget_tries(self, at: datetime) -> None:
         """Forgets the tries of presence codes that count against nobody any more; their traces stay."""
         with self.db.transaction() as session:
@@ -168,9 +187,9 @@ def _acting(scope: contract.AccessScope, at: datetime) -> tuple[str, str] | None
     return None if clause is None else (clause.ground, clause.rule)
 
 
-def _ended(mandate: Any) -> contract.MandateEnded:
+def _ended(mandate: Any, cause: str, by: str | None = None) -> contract.MandateEnded:
     whose = (mandate.professional_id, mandate.kind, mandate.establishment_id)
-    return contract.MandateEnded(mandate.record_id, mandate.mandate_id, *whose)
+    return contract.MandateEnded(mandate.record_id, mandate.mandate_id, *whose, cause, by)
 
 
 def end_by_time(session: Session, due: Due, at: datetime) -> None:
@@ -181,4 +200,4 @@ def end_by_time(session: Session, due: Due, at: datetime) -> None:
     if at < mandate.deposit_until:
         store_deadlines.put(session, store_mandates.END, mandate.mandate_id, mandate.record_id, mandate.deposit_until)
     else:
-        emit(session, _ended(mandate))
+        emit(session, _ended(mandate, "time"))

@@ -204,7 +204,8 @@ class Mandate(Model):
     Without a professional it serves everybody who works at the establishment, each traced by name. reference: the
     establishment's own number of the stay or the order. closes_at: the discharge, the validation. reason_category,
     reason: what the professional stated. consent_at: when the patient's consent to a prolongation was recorded.
-    prolonged_days: by how much the stay was prolonged in all.
+    prolonged_days: by how much the stay was prolonged in all. warned_of: the end of which was told before it came; a
+    mandate that has another end by now is told of again.
     """
 
     __tablename__ = "mandates"
@@ -218,6 +219,7 @@ class Mandate(Model):
                  postgresql_where=sa.text("ended_at is null")),
         sa.Index("ix_mandates_establishment", "establishment_id", "deposit_until",
                  postgresql_where=sa.text("professional_id is null and ended_at is null")),
+        sa.Index("ix_mandates_deposit_until", "deposit_until", postgresql_where=sa.text("ended_at is null")),
         sa.Index("uq_mandates_reference", "record_id", "establishment_id", "kind", "reference", unique=True,
                  postgresql_where=sa.text("reference is not null and copied_from is null")),
     )  # fmt: skip
@@ -243,6 +245,7 @@ class Mandate(Model):
     reason: Mapped[str | None] = mapped_column(sa.Text)
     consent_at: Mapped[dt.datetime | None] = mapped_column(Moment)
     prolonged_days: Mapped[int] = mapped_column(sa.Integer, server_default="0")
+    warned_of: Mapped[dt.datetime | None] = mapped_column(Moment)
 
 
 class PresenceCode(Model):

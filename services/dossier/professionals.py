@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from services.bus import Received, Service, emit_all, on
+from services.bus import Received, Service, emit, emit_all, on
 from services.db import now, rfc3339
 from services.directory.contract import LicenceWithdrawn, ProfessionalUpdated
 from services.dossier import contract, store_professionals
@@ -17,9 +17,12 @@ class Professionals(Service):
 
     @on("directory", ProfessionalUpdated)
     def on_professional_updated(self, session: Session, event: Received) -> None:
-        """What the directory says of a professional; an older version that comes late changes the past alone."""
+        """What the directory says of a professional; an older version that comes late changes the past alone.
+
+        Who works with them is told when they can do less than before.
+        """
         told: ProfessionalUpdated = event.data
-        store_professionals.upsert_professional(
+        narrowed = store_professionals.upsert_professional(
             session,
             {
                 "professional_id": told.professional_id,
@@ -31,6 +34,8 @@ class Professionals(Service):
             },
             now() if told.at is None else datetime.fromisoformat(told.at),
         )
+        if narrowed:
+            emit(session, contract.PracticeChanged(told.professional_id, rfc3339(now())))
 
     @on("directory", LicenceWithdrawn)
     def on_licence_withdrawn(self, session: Session, event: Received) -> None:

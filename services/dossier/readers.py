@@ -19,16 +19,16 @@ from services.dossier import (
     contract,
     rules,
     rules_decisions,
+    rules_readable,
     rules_referring,
     rules_rights,
-    store,
     store_history,
-    store_merges,
+    store_readable,
     store_referring,
 )
 from services.dossier.answers import judge
 from services.dossier.contract import DocumentFacts
-from services.dossier.tables import tables_at
+from services.dossier.tables import next_tables_after, tables_at
 from services.refusals import Refusal
 from services.tokens import Caller, Context
 
@@ -37,21 +37,53 @@ class Readers(Service):
     """The entrypoints of decisions about others."""
 
     @rpc_system("notifications")
-    def readers_at(self, context: Context, *, establishment_ids: list[str], facts: dict[str, Any]) -> dict[str, Any]:
-        """Whether any professional working at these establishments may read this document now, by the common rules.
+    def readable_at(
+        self, context: Context, *, establishment_ids: list[str], documents: list[dict[str, Any]]
+    ) -> contract.ReadableAt:
+        """At which of these establishments somebody, working there now, may read each of these documents.
 
-        facts: a DocumentFacts on the wire, and record_id: the one it was deposited in. Whoever may read in the record
-        where that one leads by now is a reader.
+        documents: of each a DocumentFacts on the wire, and record_id: the one it was deposited in. Whoever may read in
+        the record where that one leads by now is a reader. Two statements, however many are asked about.
         """
-        at, deposited_in = now(), rules.id_of(facts["record_id"])
-        workplaces = [rules.id_of(establishment_id) for establishment_id in establishment_ids]
-        document = DocumentFacts.from_wire({name: value for name, value in facts.items() if name != "record_id"})
+        at = now()
+        tables, places = tables_at(at), [rules.id_of(one) for one in establishment_ids]
+        deposited_in = [rules.id_of(one["record_id"]) for one in documents]
+        asked = [_facts(one) for one in documents]
         with self.db.transaction(context) as session:
-            record_id = store_merges.where_content_lies(session, deposited_in)
-            situations = store.situations_at(session, workplaces, record_id, document.author_id, at)
-        scopes = (rules.scope(tables_at(at), situation, at) for situation in situations)
-        may_read = any(rules.grant_of_reading(scope, document) is not None for scope in scopes)
-        return {"may_read": may_read}
+            ways = store_readable.where_contents_lie(session, set(deposited_in))
+            lie_in = [ways.get(record_id, record_id) for record_id in deposited_in]
+            found = store_readable.situations_of_places(
+                session, places, set(lie_in),
+                [(lies, one.author_id) for lies, one in zip(lie_in, asked, strict=True) if one.author_id is not None],
+                {whom for one in asked for whom in one.restricted}, at,
+            )  # fmt: skip
+        scopes = {place: [(facts, rules.scope(tables, facts, at)) for facts in there] for place, there in found.items()}
+        changes = next_tables_after(at)
+        readable = []
+        for record_id, document in zip(lie_in, asked, strict=True):
+            by_place = {
+                place: rules_readable.reader_of(tables, scopes.get((record_id, place), ()), document, at)
+                for place in places
+            }
+            readable.append({place: _told(one, changes) for place, one in by_place.items() if one is not None})
+        return {"readable": readable}
+
+    @rpc_system("notifications")
+    def grounded_at(self, context: Context, *, establishment_ids: list[str], record_id: str) -> contract.GroundedAt:
+        """At which of these establishments somebody, working there now, has a ground in a record.
+
+        Of a closed one: would have one if it were not, for those are whom its closing concerns.
+        """
+        at, record_id = now(), rules.id_of(record_id)
+        places = [rules.id_of(one) for one in establishment_ids]
+        with self.db.transaction(context) as session:
+            found = store_readable.situations_of_places(session, places, {record_id}, (), (), at)
+        grounded = {
+            place
+            for (_, place), there in found.items()
+            if any(rules.scope(tables_at(at), rules_readable.as_if_open(facts), at).clauses for facts in there)
+        }
+        return {"establishment_ids": [place for place in places if place in grounded]}
 
     @rpc_system("documents")
     def referring_physician_of(self, context: Context, *, record_id: str, at: str) -> dict[str, str | None]:
@@ -102,6 +134,15 @@ class Readers(Service):
                 return refusal
             asked = store_history.situation_of(session, record_id, professional_id, moment, past=moment < present)
         return rules.scope(tables_at(moment), asked, moment).to_wire()
+
+
+def _facts(wire: dict[str, Any]) -> DocumentFacts:
+    return DocumentFacts.from_wire({name: value for name, value in wire.items() if name != "record_id"})
+
+
+def _told(reader: rules_readable.Reader, tables_change: datetime | None) -> contract.ReadableThrough:
+    until = rules_readable.sooner(reader.until, tables_change)
+    return {"professional_id": reader.professional_id, "until": None if until is None else rfc3339(until)}
 
 
 def _readers(

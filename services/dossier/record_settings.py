@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from services.bus import Service, rpc
+from services.bus import Service, emit, rpc
 from services.db import now, once, remember, rfc3339
 from services.dossier import contract, rules, rules_reviews, rules_settings, store, store_settings
 from services.dossier.answers import allowed, judge, refused, require_risk
@@ -171,6 +171,8 @@ def _say(
     """Says one word for the record, traced under the clause by which it is said; since when it holds."""
     record_id = given.record_id
     changed = store_settings.put(session, record_id, kept, account_id=caller.account_id, at=at, **word)
+    if changed and rules_settings.opens_access(tables_at(at), row.setting):
+        emit(session, contract.AccessNarrowed(record_id, rfc3339(at)))
     stands = None if changed else store_settings.current(session, record_id, kept)
     clause = rules.acting_clause(tables_at(at), given, row.action)
     allowed(

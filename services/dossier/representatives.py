@@ -113,11 +113,12 @@ class Representatives(Service):
                 return refused(session, caller, ENDED, at, record_id, NotAllowed(), object_id=asked)
             store.lock_record(session, record_id)
             record = _standing(session, record_id)
-            if record is None or not store_representatives.end(session, record_id, asked, caller.account_id, at):
+            ended = record and store_representatives.end(session, record_id, asked, caller.account_id, at)
+            if record is None or ended is None:
                 refusal = contract.RepresentativeNotFound()
                 return refused(session, caller, ENDED, at, record_id, refusal, object_id=asked)
             store_deadlines.drop(session, asked, store_representatives.OVER)
-            emit(session, _ended(record_id, record.patient_id, asked, "agency", at))
+            emit(session, _ended(record_id, record.patient_id, asked, "agency", at, ended))
             emit(session, traced(
                 caller, ENDED, at=at, record_id=record_id, object_id=asked, object_type="representative"
             ))  # fmt: skip
@@ -190,7 +191,9 @@ def representation_over(session: Session, due: Due, at: datetime) -> None:
     """Tells that a representation ended by time; one that was ended before, or goes on after all, is not told of."""
     over = store_representatives.over(session, due.subject_id, at)
     if over is not None:
-        emit(session, _ended(over.record_id, over.patient_id, due.subject_id, over.until_cause, over.until))
+        emit(session, _ended(
+            over.record_id, over.patient_id, due.subject_id, over.until_cause, over.until, over.person_id
+        ))  # fmt: skip
         emit(session, traced(
             None, ENDED, at=at, record_id=over.record_id, object_id=due.subject_id, object_type="representative"
         ))  # fmt: skip
@@ -302,9 +305,11 @@ def _refusal_of_kind(values: Mapping[str, Any], at: datetime) -> Refusal | None:
     return rules_representatives.refusal_of_kind(kind, values["majority"], at)
 
 
-def _ended(record_id: str, patient_id: str, representative_id: str, cause: str, at: datetime) -> contract.GrantEnded:
+def _ended(
+    record_id: str, patient_id: str, representative_id: str, cause: str, at: datetime, who: str
+) -> contract.GrantEnded:  # fmt: skip
     return contract.GrantEnded(
-        record_id, patient_id, GROUND, representative_id, "person", None, cause, rfc3339(at)
+        record_id, patient_id, GROUND, representative_id, "person", None, cause, rfc3339(at), who
     )  # fmt: skip
 
 

@@ -20,6 +20,12 @@ OF_FOLDER: Final = "default_level_of_folder"
 _FOLDER: Final = re.compile(FOLDER_PATTERN)
 
 
+def opens_access(tables: Tables, setting: str) -> bool:
+    """Whether a ground gives more or less by the value of this setting."""
+    rows = (row for several in tables.grounds.values() for row in several)
+    return any(row.condition is not None and row.condition.setting == setting for row in rows)
+
+
 def setting_named(tables: Tables, name: object, folder: object = None) -> tuple[Setting, str]:
     """The row of a setting, and under which name its words are kept: a folder's level has a name of its own.
 

@@ -72,6 +72,18 @@ class MandateKind:
 
 
 @dataclass(frozen=True)
+class MandateWarning:
+    """One row of mandate_warnings.csv: how long before a mandate of this kind ends its end is announced.
+
+    lives: how long it has to last in all, from its start to that end: nobody is warned of what has only just begun.
+    """
+
+    kind: str
+    before: timedelta
+    lives: timedelta
+
+
+@dataclass(frozen=True)
 class Setting:
     """One row of settings.csv: the values a holder's setting may have; risk_of: those that need the risk accepted.
 
@@ -174,6 +186,7 @@ class Tables:
     life_cycle: frozenset[tuple[str | None, str, str]]
     life_periods: Mapping[str, Period]
     mandate_kinds: Mapping[str, MandateKind]
+    mandate_warnings: tuple[MandateWarning, ...]
     settings: Mapping[str, Setting]
     representative_kinds: Mapping[str, RepresentativeKind]
     holder_actions: Mapping[tuple[str, str], bool]

@@ -21,10 +21,12 @@ from services.dossier.assistants import Assistants
 from services.dossier.autonomy import Autonomy
 from services.dossier.blocklist import Blocklist
 from services.dossier.circle import Circle
+from services.dossier.correspondence import Corresponding
 from services.dossier.depositing import Depositing
 from services.dossier.dispensing import Dispensing
 from services.dossier.emergency import Emergency
 from services.dossier.finding import Finding
+from services.dossier.hearing import Hearing
 from services.dossier.holders import Holders
 from services.dossier.keeping import Keeping
 from services.dossier.life import Life
@@ -53,6 +55,7 @@ from services.dossier.timeline import Timeline
 
 SWEEP_EVERY = 3600  # seconds
 SCHEDULE_EVERY = 5  # seconds
+WARN_EVERY = 600  # seconds
 
 # Argon2 lets go of the interpreter but not of its core: one core stays for everybody else.
 _HASHING = Semaphore(max(1, (os.cpu_count() or 2) - 1))
@@ -64,6 +67,7 @@ class Dossier(
     Openings,
     Merging,
     Circle,
+    Corresponding,
     Blocklist,
     Referring,
     ReferringFeed,
@@ -80,6 +84,7 @@ class Dossier(
     Finding,
     RecordFacts,
     People,
+    Hearing,
     Holders,
     Representatives,
     Assistants,
@@ -102,6 +107,11 @@ class Dossier(
         """Forgets what counts against nobody any more."""
         self._forget_tries(now())
         self._forget_access_tries(now())
+
+    @timer(interval=WARN_EVERY)
+    def warn_of_ends(self) -> None:
+        """Tells of mandates that they are going to end."""
+        self._warn_of_ends(now())
 
     @timer(interval=SCHEDULE_EVERY)
     def do_what_is_due(self) -> None:

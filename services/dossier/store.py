@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from services.dossier.contract import NOBODY
 from services.dossier.models import FirstAccess, Record, StateChange
 from services.dossier.rules import Facts, Grant
 from services.dossier.store_holders import situation_of_holder
+from services.plans import planned_once
 from services.tokens import Caller
 
 # --- the situation of a caller ------------------------------------------------------------------------------
@@ -23,7 +24,8 @@ from services.tokens import Caller
 # serves an establishment serves those of its professionals who are there now (establishment_id of the one asked about),
 # or, of somebody who is not calling, whoever works there (null).
 SITUATION = """
-    select cast(asked.professional_id as text) as professional_id, cast(r.record_id as text) as record_id,
+    select cast(asked.professional_id as text) as professional_id, cast(asked.establishment_id as text) as place,
+           cast(r.record_id as text) as record_id,
            cast(r.patient_id as text) as patient_id, r.state, r.record_number, r.emergency, r.responsibility,
            r.autonomous_minor, r.default_levels, r.last_access_on, p.profession, p.licence,
            exists (select from blocklist b
@@ -59,31 +61,15 @@ SITUATION = """
       ) as g on true
 """
 
-# Planning it takes longer than running it, and every decision asks it: each connection plans it once.
-_PREPARE_OF_ONE = sa.text(
-    "prepare situation_of_one (uuid, uuid, timestamptz, uuid) as"
-    + SITUATION.replace(":now", "$3").format(
-        asked="select $1 as record_id, $2 as professional_id, $4 as establishment_id"
-    )
-)
-_OF_ONE = sa.text("execute situation_of_one (:record_id, :professional_id, :now, :establishment_id)")
-
-_OF_THOSE_WORKING_AT = sa.text(
-    SITUATION.format(
-        asked="""
-           select cast(:record_id as uuid) as record_id, w.professional_id, cast(null as uuid) as establishment_id
-             from professionals w
-            where w.establishment_ids && cast(:establishment_ids as uuid[])
-              and (w.professional_id in (
-                       select professional_id from circle_members where record_id = :record_id
-                       union select professional_id from mandates where record_id = :record_id
-                       union select professional_id from referring_physicians where record_id = :record_id
-                       union select cast(:author_id as uuid))
-                   or exists (select from mandates m
-                               where m.record_id = :record_id and m.professional_id is null
-                                 and m.establishment_id = any (w.establishment_ids)))"""
-    )
-)
+_OF_ONE = planned_once(
+    sa.text(
+        SITUATION.format(
+            asked="select :record_id as record_id, :professional_id as professional_id,"
+            " :establishment_id as establishment_id"
+        )
+    ),
+    record_id="uuid", professional_id="uuid", now="timestamptz", establishment_id="uuid",
+)  # fmt: skip
 
 
 def situation(session: Session, caller: Caller, record_id: str, now: datetime) -> Facts:
@@ -96,28 +82,8 @@ def situation(session: Session, caller: Caller, record_id: str, now: datetime) -
         "now": now,
         "establishment_id": caller.establishment_id or NOBODY,
     }
-    kept = session.connection().info  # as long as the connection itself
-    if not kept.get("situation_of_one"):
-        session.execute(_PREPARE_OF_ONE)
-        kept["situation_of_one"] = True
     rows = session.execute(_OF_ONE, asked).all()
     return facts_of(record_id, rows, claimed_profession=caller.profession)
-
-
-def situations_at(
-    session: Session, establishment_ids: Iterable[str], record_id: str, author_id: str | None, now: datetime
-) -> list[Facts]:
-    """The situation of every professional working there who holds a grant in this record, or wrote the document."""
-    asked = {
-        "record_id": record_id,
-        "author_id": author_id,
-        "establishment_ids": list(establishment_ids),
-        "now": now,
-    }
-    by_professional: dict[str, list[Any]] = {}
-    for row in session.execute(_OF_THOSE_WORKING_AT, asked):
-        by_professional.setdefault(row.professional_id, []).append(row)
-    return [facts_of(record_id, rows, claimed_profession=rows[0].profession) for rows in by_professional.values()]
 
 
 def facts_of(record_id: str, rows: Sequence[Any], claimed_profession: str | None) -> Facts:
@@ -152,12 +118,19 @@ def settings_of(row: Any) -> dict[str, str]:
     return {name: getattr(row, name) for name in _SETTINGS if getattr(row, name) is not None}
 
 
-def insert_first_access(session: Session, record_id: str, professional_id: str, ground: str, at: datetime) -> bool:
-    """Notes that this professional has a ground in this record; False when it was noted before."""
+def insert_first_access(
+    session: Session, record_id: str, professional_id: str, ground: str, at: datetime
+) -> bool | None:
+    """Notes that this professional has a ground in this record; None when it was noted before.
+
+    Else whether nobody was noted in it before them. Of two who come at once, each may be the first.
+    """
     row = insert(FirstAccess).values(
         record_id=record_id, professional_id=professional_id, ground=ground, at=at, last_at=at
     )
-    return session.execute(row.on_conflict_do_nothing().returning(FirstAccess.at)).first() is not None
+    others = sa.alias(FirstAccess.__table__)
+    first = ~sa.exists().where(others.c.record_id == record_id, others.c.professional_id != professional_id)
+    return session.scalar(row.on_conflict_do_nothing().returning(first))
 
 
 def note_access(session: Session, record_id: str, on: date) -> None:
@@ -190,6 +163,13 @@ def record_for_institution(session: Session, record_id: str) -> Any | None:
     """patient_id, state and default levels of a record."""
     asked = sa.select(Record.patient_id, Record.state, Record.default_levels).where(Record.record_id == record_id)
     return session.execute(asked).first()
+
+
+def record_for_correspondence(session: Session, record_id: str) -> Any | None:
+    """state and autonomous_minor of a record."""
+    return session.execute(
+        sa.select(Record.state, Record.autonomous_minor).where(Record.record_id == record_id)
+    ).first()
 
 
 def lock_record(session: Session, record_id: str) -> None:

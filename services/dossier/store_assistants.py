@@ -103,7 +103,7 @@ def is_own(session: Session, record_id: str, assistant_id: str, person_id: str, 
 
 
 def end(session: Session, record_id: str, assistant_id: str, account_id: str, at: datetime) -> Any | None:
-    """Ends an invitation or an assistance; accepted_at of what it was, None when there is nothing to end."""
+    """Ends an invitation or an assistance; accepted_at and patient_id of what it was, None where nothing is to end."""
     ended = (
         sa.update(Assistant)
         .where(
@@ -114,18 +114,18 @@ def end(session: Session, record_id: str, assistant_id: str, account_id: str, at
             leads_nowhere(record_id),
         )
         .values(ended_at=at, ended_by=account_id, code_digests=[])
-        .returning(Assistant.accepted_at)
+        .returning(Assistant.accepted_at, Assistant.patient_id)
     )
     return session.execute(ended).first()
 
 
 def over(session: Session, assistant_id: str, at: datetime) -> Any | None:
-    """An assistance whose time is over, not ended before: record_id, the holder's patient_id, until.
+    """An assistance whose time is over, not ended before: record_id, the holder's patient_id, until, person_id.
 
     None too where the record was merged into another, in which it is told of, or deleted.
     """
     return session.execute(
-        sa.select(Assistant.record_id, Record.patient_id, Assistant.until)
+        sa.select(Assistant.record_id, Record.patient_id, Assistant.until, Assistant.patient_id.label("person_id"))
         .join(Record, Record.record_id == Assistant.record_id)
         .where(
             Assistant.assistant_id == assistant_id,

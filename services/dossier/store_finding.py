@@ -13,19 +13,18 @@ from sqlalchemy.orm import Session
 
 from services.dossier.rules import Facts
 from services.dossier.store import SITUATION, facts_of
+from services.plans import planned_once
 from services.tokens import Caller
 
 _OF_PATIENTS = """
-    select record_id, $2 as professional_id,
-           coalesce($4, cast('00000000-0000-0000-0000-000000000000' as uuid)) as establishment_id
+    select record_id, :professional_id as professional_id,
+           coalesce(:establishment_id, cast('00000000-0000-0000-0000-000000000000' as uuid)) as establishment_id
       from records
-     where patient_id = any ($1) and state <> 'deleted' and merged_into is null
+     where patient_id = any (:patient_ids) and state <> 'deleted' and merged_into is null
 """
 
-# Planning it takes longer than running it: each connection plans it once. Of an establishment's stays those that read:
-# two with the same times, as of two records that were merged, are one.
+# Of an establishment's stays those that read: two with the same times, as of two records that were merged, are one.
 _FOUND = """
-    prepare situations_of_patients (uuid[], uuid, timestamptz, uuid) as
     select known.*, stays.begun_at, stays.open_until
       from ({known}) as known
       left join lateral (
@@ -34,14 +33,14 @@ _FOUND = """
              from (select distinct m.starts_at, m.read_until
                      from mandates m
                     where m.record_id = cast(known.record_id as uuid) and m.kind = 'admission'
-                      and m.establishment_id = $4 and m.ended_at is null
-                      and m.starts_at <= $3 and m.read_until > $3) as stay
+                      and m.establishment_id = :establishment_id and m.ended_at is null
+                      and m.starts_at <= :now and m.read_until > :now) as stay
       ) as stays (begun_at, open_until) on true
 """
-_PREPARE = sa.text(_FOUND.format(known=SITUATION.format(asked=_OF_PATIENTS).replace(":now", "$3")))
-_EXECUTE = sa.text(
-    "execute situations_of_patients (cast(:patient_ids as uuid[]), :professional_id, :now, :establishment_id)"
-)
+_OF_THESE = planned_once(
+    sa.text(_FOUND.format(known=SITUATION.format(asked=_OF_PATIENTS))),
+    patient_ids="uuid[]", professional_id="uuid", now="timestamptz", establishment_id="uuid",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,17 +54,13 @@ class Found:
 
 def records_found(session: Session, caller: Caller, patient_ids: Sequence[str], now: datetime) -> list[Found]:
     """Returns the records of these patients that are not deleted, in one statement."""
-    kept = session.connection().info  # as long as the connection itself
-    if not kept.get("situations_of_patients"):
-        session.execute(_PREPARE)
-        kept["situations_of_patients"] = True
     asked = {
         "patient_ids": list(patient_ids),
         "professional_id": caller.professional_id,
         "now": now,
         "establishment_id": caller.establishment_id,
     }
-    rows = sorted(session.execute(_EXECUTE, asked).all(), key=lambda row: str(row.record_id))
+    rows = sorted(session.execute(_OF_THESE, asked).all(), key=lambda row: str(row.record_id))
     by_record = groupby(rows, key=lambda row: str(row.record_id))
     return [_found(record_id, list(own), caller.profession) for record_id, own in by_record]
 

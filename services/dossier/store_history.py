@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from services.dossier.rules import Facts, Grant
 from services.dossier.store_holders import SPEAKS
-from services.dossier.store_prepared import Prepared
+from services.plans import planned_once
 
 # What is asked of the moment: as it is now, it stands in the rows themselves; as it was then, in their histories.
 _NOW = {
@@ -111,13 +111,13 @@ _PERSONS = """
 """
 
 
-def _of_one(name: str, words: dict[str, str]) -> Prepared:
+def _of_one(words: dict[str, str]) -> sa.TextClause:
     asked = {"record_id": "uuid", "professional_id": "uuid", "moment": "timestamptz", "establishment_id": "uuid"}
-    return Prepared(name, _SITUATION.format(asked=_ONE, **words), **asked)
+    return planned_once(sa.text(_SITUATION.format(asked=_ONE, **words)), **asked)
 
 
-_ONE_NOW = _of_one("situation_now", _NOW)
-_ONE_THEN = _of_one("situation_then", _THEN)
+_ONE_NOW = _of_one(_NOW)
+_ONE_THEN = _of_one(_THEN)
 _EVERYBODY_NOW = sa.text(_SITUATION.format(asked=_EVERYBODY.format(workplaces="professionals"), **_NOW))
 _EVERYBODY_THEN = sa.text(_SITUATION.format(asked=_EVERYBODY.format(workplaces="professional_periods"), **_THEN))
 _PERSONS_NOW = sa.text(_PERSONS.format(who_speaks=SPEAKS.format(id="g.patient_id"), **_NOW))
@@ -138,8 +138,8 @@ def situation_of(
     establishment_id: where they are; None: wherever they work. Who is not calling claims to be what they are.
     """
     asked = {"record_id": record_id, "professional_id": professional_id, "moment": moment}
-    rows = (_ONE_THEN if past else _ONE_NOW).rows(session, asked | {"establishment_id": establishment_id})
-    return _facts(record_id, rows)
+    asked |= {"establishment_id": establishment_id}
+    return _facts(record_id, session.execute(_ONE_THEN if past else _ONE_NOW, asked).all())
 
 
 def situations_of_everybody(

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.dossier.rules import Facts, Grant
-from services.dossier.store_prepared import Prepared
+from services.plans import planned_once
 from services.tokens import Caller
 
 SPEAKS: Final = "coalesce((select speaks_id from patient_merges where merged_id = {id} and state = 'running'), {id})"
@@ -51,10 +51,11 @@ _LOCK = """
 """
 _OF_ONE = SPEAKS.format(id="cast(:patient_id as uuid)")
 # Whoever was recorded under an id that was merged since, before or after, is the same person still.
-_SITUATION_OF_HOLDER = Prepared(
-    "situation_of_holder",
-    _SITUATION.format(
-        speaks=_OF_ONE, l_speaks=SPEAKS.format(id="l.patient_id"), a_speaks=SPEAKS.format(id="a.patient_id")
+_SITUATION_OF_HOLDER = planned_once(
+    sa.text(
+        _SITUATION.format(
+            speaks=_OF_ONE, l_speaks=SPEAKS.format(id="l.patient_id"), a_speaks=SPEAKS.format(id="a.patient_id")
+        )
     ),
     record_id="uuid",
     patient_id="uuid",
@@ -67,7 +68,7 @@ _SPEAKER = sa.text(f"select cast({_OF_ONE} as text)")
 def situation_of_holder(session: Session, caller: Caller, record_id: str) -> Facts:
     """What a decision about a patient, or about anybody who is no professional, needs; in one statement."""
     asked = {"record_id": record_id, "patient_id": caller.patient_id}
-    rows = _SITUATION_OF_HOLDER.rows(session, asked)
+    rows = session.execute(_SITUATION_OF_HOLDER, asked).all()
     if not rows:
         return Facts(record_id, None, None, caller.capacity, own_patient_id=caller.patient_id)
     first = rows[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from services.db import new_id
 from services.dossier.models import Mandate
 from services.dossier.models_desk import Deadline
+from services.dossier.rules_tables import MandateWarning
 from services.dossier.store import leads_nowhere
 
 END: Final = "mandate_end"
@@ -110,3 +111,45 @@ def mandate_over(session: Session, mandate_id: str) -> Any | None:
         Mandate.mandate_id == mandate_id, Mandate.ended_at.is_(None), leads_nowhere(Mandate.record_id)
     )
     return session.execute(query).first()
+
+
+# With each mandate its record is held: one that somebody is changing this moment is left for a later round. What came
+# along from a merged record has lasted since it began there.
+_WARN = sa.text(
+    """
+    with due as materialized (
+        select m.mandate_id
+          from mandates m
+          join records r on r.record_id = m.record_id
+          join unnest(cast(:kinds as text[]), cast(:before as interval[]), cast(:lives as interval[]))
+               as warned (kind, before, lives) on warned.kind = m.kind
+          left join mandates first on first.mandate_id = m.copied_from
+         where m.ended_at is null and m.deposit_until > :at and m.deposit_until <= :latest
+           and m.deposit_until <= :at + warned.before
+           and m.deposit_until - least(m.starts_at, first.starts_at) >= warned.lives
+           and m.warned_of is distinct from m.deposit_until
+           and r.merged_into is null and r.state = any (cast(:states as text[]))
+         order by m.deposit_until limit :most
+           for update of m skip locked for no key update of r skip locked),
+    warned as (
+        update mandates m set warned_of = m.deposit_until from due where m.mandate_id = due.mandate_id
+        returning cast(m.record_id as text), cast(m.mandate_id as text), cast(m.professional_id as text), m.kind,
+                  cast(m.establishment_id as text), m.deposit_until)
+    select * from warned order by record_id, mandate_id
+    """
+)
+
+
+def warn_of_ends(
+    session: Session, warnings: Collection[MandateWarning], states: Collection[str], at: datetime, most: int
+) -> Sequence[Any]:
+    """Notes of so many mandates at most that their end is told, and gives them: those whose end comes near by now and
+    was not told yet, in records in one of these states that lead to no other."""
+    if not warnings:
+        return []
+    asked = {
+        "at": at, "most": most, "states": list(states), "latest": at + max(one.before for one in warnings),
+        "kinds": [one.kind for one in warnings], "before": [one.before for one in warnings],
+        "lives": [one.lives for one in warnings],
+    }  # fmt: skip
+    return session.execute(_WARN, asked).all()

@@ -20,7 +20,10 @@ _TAKE_OVER = sa.text(
     with period as (
         insert into professional_periods (professional_id, version, profession, licence, establishment_ids, since)
         values (:professional_id, :version, :profession, :licence, cast(:establishment_ids as uuid[]), :since)
-        on conflict do nothing)
+        on conflict do nothing),
+    before as (
+        select profession, licence, establishment_ids from professionals where professional_id = :professional_id),
+    taken as (
     insert into professionals (professional_id, version, profession, licence, establishment_ids,
                                emergency_establishment_ids)
     values (:professional_id, :version, :profession, :licence, cast(:establishment_ids as uuid[]),
@@ -30,13 +33,20 @@ _TAKE_OVER = sa.text(
            establishment_ids = excluded.establishment_ids,
            emergency_establishment_ids = excluded.emergency_establishment_ids
      where professionals.version < excluded.version
+    returning profession, licence, establishment_ids)
+    select exists (select from before, taken
+                    where before.licence = 'valid' and not (taken.licence = 'valid'
+                      and taken.profession = before.profession and taken.establishment_ids @> before.establishment_ids))
     """
 )
 
 
-def upsert_professional(session: Session, values: dict[str, Any], since: datetime) -> None:
-    """Takes over what the directory says, unless a later version is known; since when they were that stays noted."""
-    session.execute(_TAKE_OVER, {**values, "since": since})
+def upsert_professional(session: Session, values: dict[str, Any], since: datetime) -> bool:
+    """Takes over what the directory says, unless a later version is known; since when they were that stays noted.
+
+    Says whether they could do something before that they cannot now.
+    """
+    return session.scalar(_TAKE_OVER, {**values, "since": since}) is True
 
 
 def has_professional(session: Session, professional_id: str) -> bool:

@@ -95,8 +95,8 @@ def let_act(session: Session, representative_id: str, at: datetime, until: datet
     )
 
 
-def end(session: Session, record_id: str, representative_id: str, account_id: str, at: datetime) -> bool:
-    """Ends a representation; False when none of this id runs here."""
+def end(session: Session, record_id: str, representative_id: str, account_id: str, at: datetime) -> str | None:
+    """Ends a representation; the patient_id of who it was, None when none of this id runs here."""
     ended = (
         sa.update(Representative)
         .where(
@@ -107,18 +107,25 @@ def end(session: Session, record_id: str, representative_id: str, account_id: st
             leads_nowhere(record_id),
         )
         .values(ended_at=at, ended_by=account_id)
-        .returning(Representative.representative_id)
+        .returning(Representative.patient_id)
     )
-    return session.execute(ended).first() is not None
+    return session.scalar(ended)
 
 
 def over(session: Session, representative_id: str, at: datetime) -> Any | None:
-    """A representation whose time is over, not ended before: record_id, the holder's patient_id, until, until_cause.
+    """A representation whose time is over, not ended before: record_id, the holder's patient_id, until, until_cause,
+    and person_id.
 
     None too where the record was merged into another, in which it is told of, or deleted.
     """
     return session.execute(
-        sa.select(Representative.record_id, Record.patient_id, Representative.until, Representative.until_cause)
+        sa.select(
+            Representative.record_id,
+            Record.patient_id,
+            Representative.until,
+            Representative.until_cause,
+            Representative.patient_id.label("person_id"),
+        )
         .join(Record, Record.record_id == Representative.record_id)
         .where(
             Representative.representative_id == representative_id,

@@ -26,6 +26,7 @@ from services.dossier.rules_tables import (
     Condition,
     Ground,
     MandateKind,
+    MandateWarning,
     Matrix,
     OwnAccess,
     Period,
@@ -77,6 +78,7 @@ def load(folder: Traversable, version: str) -> Tables:
         life_cycle=frozenset((row["state"] or None, row["becomes"], row["cause"]) for row in rows("life_cycle")),
         life_periods=life_periods,
         mandate_kinds={row["kind"]: _mandate_kind(row) for row in rows("mandate_kinds")},
+        mandate_warnings=_mandate_warnings(rows("mandate_warnings"), {row["kind"] for row in rows("mandate_kinds")}),
         settings=settings,
         representative_kinds={row["kind"]: _representative_kind(row) for row in rows("representative_kinds")},
         holder_actions={
@@ -153,6 +155,20 @@ def _mandate_kind(row: dict[str, str]) -> MandateKind:
         timedelta(days=int(row["deposits_after_closing_days"])),
         timedelta(days=int(row["consent_adds_days"])),
     )
+
+
+def _mandate_warnings(rows: list[dict[str, str]], kinds: set[str]) -> tuple[MandateWarning, ...]:
+    made = tuple(
+        MandateWarning(row["kind"], timedelta(days=int(row["days_before"])), timedelta(days=int(row["lives_days"])))
+        for row in rows
+    )
+    _require({one.kind for one in made} <= kinds, "mandate_warnings.csv names an unknown kind")
+    _require(len({one.kind for one in made}) == len(made), "mandate_warnings.csv names a kind twice")
+    _require(
+        all(timedelta(0) < one.before < one.lives for one in made),
+        "mandate_warnings.csv warns of a mandate before it has begun, or once it is over",
+    )
+    return made
 
 
 def _period(row: dict[str, str]) -> Period:
@@ -234,3 +250,8 @@ VERSIONS = _versions()
 def tables_at(moment: datetime) -> Tables:
     """The tables in force at a moment; before the first version, the first."""
     return next((tables for since, tables in VERSIONS if since <= moment), VERSIONS[-1][1])
+
+
+def next_tables_after(moment: datetime) -> datetime | None:
+    """When other tables come into force; None: none are known."""
+    return min((since for since, _ in VERSIONS if since > moment), default=None)

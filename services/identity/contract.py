@@ -67,6 +67,7 @@ from services.identity.contract_machines import CLIENT_STATES as CLIENT_STATES
 from services.identity.contract_machines import PURPOSES_OF_USE as PURPOSES_OF_USE
 from services.identity.contract_machines import SCOPES as SCOPES
 from services.identity.contract_machines import TOKEN_PATH as TOKEN_PATH
+from services.identity.contract_machines import ClientStateChanged as ClientStateChanged
 from services.identity.contract_machines import TokenRefused as TokenRefused
 from services.refusals import Refusal
 
@@ -90,7 +91,7 @@ FACTORS: tuple[str, ...] = (*(f"password {channel}" for channel in CHANNELS), "l
 NOTICE_OCCASIONS: tuple[str, ...] = (
     "contact_added", "contact_removed", "password_changed", "password_reset_requested", "password_reset",
     "luxtrust_linked", "luxtrust_unlinked", "passkey_added", "passkey_removed", "authenticator_added",
-    "authenticator_removed", "account_locked", "account_unlocked", "helpdesk_answered",
+    "authenticator_removed", "account_locked", "account_unlocked", "helpdesk_answered", "new_device",
 )  # fmt: skip
 LOCK_CAUSES: tuple[str, ...] = ("lost_device", "suspected_misuse", "death", "request")
 """Why the agency locks an account."""
@@ -279,6 +280,16 @@ class AccountNoticeDue:
     subject: ClassVar[str | None] = None
     notice_id: str
     occasion: str
+
+
+@dataclass(frozen=True)
+class HelpdeskRequested:
+    """A new request waits at the helpdesk; its agents are told that one does, nothing of whom or what."""
+
+    type: ClassVar[str] = "helpdesk_requested.v1"
+    subject: ClassVar[str | None] = None
+    request_id: str
+    at: str
 
 
 # --- refusals ------------------------------------------------------------------------------------------------------

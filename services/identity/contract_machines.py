@@ -9,6 +9,7 @@ Public: `list_software()`; `issue_token`, `introspect_token` and `revoke_token`,
 with a signed assertion, and which refuse in the words of RFC 6749 (`TokenRefused`).
 """
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, TypedDict
 
 from services.refusals import Refusal
@@ -19,7 +20,7 @@ CLIENT_STATES: tuple[ClientState, ...] = ("requested", "tested", "in_production"
 
 SCOPES: tuple[str, ...] = (
     "system/Practitioner.rs", "system/Patient.rs", "system/Consent.cs", "system/DocumentReference.rs",
-    "system/DocumentReference.c", "system/Encounter.cu", "system/ServiceRequest.cu",
+    "system/DocumentReference.c", "system/Encounter.cu", "system/ServiceRequest.cu", "system/Subscription.cruds",
 )  # fmt: skip
 """What software may be given (SMART App Launch 2, system scopes); any other word is none of ours."""
 
@@ -41,6 +42,19 @@ GRANT_TYPE: Final = "client_credentials"
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_ALGORITHMS: tuple[str, ...] = ("ES384", "EdDSA", "Ed25519")
 TOKEN_PATH: Final = "/api/v1/oauth/token"  # noqa: S105 (an address)
+
+
+@dataclass(frozen=True)
+class ClientStateChanged:
+    """The agency moved a software on in its attestation, suspended it, or gave it back."""
+
+    type: ClassVar[str] = "client_state_changed.v1"
+    subject: ClassVar[str | None] = "client_id"
+
+    client_id: str
+    establishment_id: str
+    state: str
+    at: str
 
 
 class ClientShown(TypedDict):

@@ -72,7 +72,10 @@ class Entry(Desk):
         self, session: Session, context: Context, account: store.AccountFacts, held: rules.Held,
         workplace: str | None, facts: dict[str, Any] | None, factors: str, stay_connected: bool, at: datetime,
     ) -> dict[str, Any]:  # fmt: skip
-        """A new session, its trace and its tokens; at: from before the directory was asked for the facts."""
+        """A new session, its trace and its tokens; its owner is told where it is on a kind of device that is new.
+
+        at: from before the directory was asked for the facts.
+        """
         log_in = store_sessions.new_session(
             account.account_id, held, workplace, stay_connected, at,
             factors=factors, software=context.software, address=context.address,
@@ -80,7 +83,14 @@ class Entry(Desk):
         emit(session, traced(context, "session.opened", at=at, session_id=log_in.session_id, purpose=factors,
                              establishment_id=workplace, profession=facts["profession"] if facts else None,
                              **log_in_facts(account, held)))  # fmt: skip
-        return self._tokens(session, log_in, held, facts, now(), store_sessions.open_session)
+
+        def keep(session: Session, log_in: LogInSession, token_hash: bytes, moment: datetime) -> Any:
+            signing = store_sessions.open_session(session, log_in, token_hash, moment)
+            if signing.new_device:
+                self._notice(session, account.account_id, "new_device", moment, object_id=log_in.session_id)
+            return signing
+
+        return self._tokens(session, log_in, held, facts, now(), keep)
 
     def _tokens(
         self, session: Session, log_in: LogInSession, held: rules.Held, facts: dict[str, Any] | None, at: datetime,

@@ -14,7 +14,13 @@ from services.db import now, once, remember, rfc3339
 from services.identity import rules, store_account, store_codes
 from services.identity import rules_helpdesk as helpdesk
 from services.identity import store_helpdesk as store
-from services.identity.contract import ContactTaken, OneTimeCodeRefused, RequestClosed, RequestNotFound
+from services.identity.contract import (
+    ContactTaken,
+    HelpdeskRequested,
+    OneTimeCodeRefused,
+    RequestClosed,
+    RequestNotFound,
+)
 from services.identity.desk import Desk, Throttle, person_facts
 from services.identity.models import Activation, Challenge, Contact
 from services.identity.models_desk import HelpdeskRequest
@@ -120,6 +126,7 @@ class HelpdeskRequests(Desk):
                 message=message, subject_kind=kind, subject_id=subject_id,
                 activation_id=activation.activation_id if activation is not None else None, **facts,
             )  # fmt: skip
+            emit(session, HelpdeskRequested(request_id=made.request_id, at=rfc3339(at)))
         whose = person_facts(kind, subject_id) if kind is not None and subject_id is not None else {}
         emit(session, traced(context, "helpdesk.requested", at=at, purpose=topic, **about(made), **whose))
         return self._request_opened(made.request_id, made.reference)

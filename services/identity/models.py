@@ -238,6 +238,18 @@ class LogInSession(Model):
     end_cause: Mapped[str | None]
 
 
+class KnownDevice(Model):
+    """A kind of device, as its software names itself, with which somebody has logged in; last_at: to the day."""
+
+    __tablename__ = "known_devices"
+
+    account_id: Mapped[str] = mapped_column(
+        ID, sa.ForeignKey("accounts.account_id", ondelete="CASCADE"), primary_key=True
+    )
+    device: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    last_at: Mapped[datetime] = mapped_column(MOMENT, index=True)
+
+
 class RefreshToken(Model):
     """One link of a session's chain of refresh tokens; only the newest is unused."""
 

@@ -1,10 +1,15 @@
-"""What notifications asks to tell an account's owner something: addresses and facts, by the id of the notice."""
+"""What notifications asks to tell an account's owner something: addresses and facts, by the id of the notice.
 
+And who the agency's agents are, for what waits in their queues.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 from services.bus import rpc_system
 from services.db import now, rfc3339
 from services.identity import rules, store_account, store_notices
+from services.identity.contract import ROLES
 from services.identity.desk import Desk
 from services.tokens import Context
 
@@ -12,7 +17,7 @@ SPENT = {"spent": True}
 
 
 class Notices(Desk):
-    """The entrypoint of notices."""
+    """The entrypoints of notices."""
 
     @rpc_system("notifications")
     def account_notice(self, context: Context, *, notice_id: str) -> Any:
@@ -33,3 +38,10 @@ class Notices(Desk):
                 values["reset"] = f"{reset_id}.{self.key.reset_token(reset_id)}"
             return {"occasion": notice.occasion, "language": notice.language, "recipients": notice.recipients,
                     "values": values}  # fmt: skip
+
+    @rpc_system("notifications")
+    def agents_of(self, context: Context, *, roles: Sequence[str]) -> Any:
+        """The accounts of the agents who have one of these roles now (contract.ROLES); none that is locked."""
+        asked = [role for role in roles if role in ROLES]
+        with self.db.transaction(context) as session:
+            return {"account_ids": store_notices.accounts_of_agents(session, asked)}

@@ -148,8 +148,11 @@ def states_before(state: ClientState) -> list[ClientState]:
 
 # --- scopes -----------------------------------------------------------------------------------------------------------
 
-FOR_NOBODY: tuple[str, ...] = ("system/Practitioner.rs", "system/DocumentReference.c")
-"""What software may be given without naming a professional: each deposit names its author, or is the health fund's."""
+FOR_NOBODY: tuple[str, ...] = (
+    "system/Practitioner.rs", "system/DocumentReference.c", "system/Subscription.cruds",
+)  # fmt: skip
+"""What software may be given without naming a professional: each deposit names its author, or is the health fund's; a
+subscription is the organisation's, and what goes out on it is decided for each event."""
 
 SCOPES_OF_STATE: dict[ClientState, tuple[str, ...]] = {
     "requested": (),

@@ -3,6 +3,7 @@
 No I/O and no clock: whoever asks brings the facts and the moment.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
@@ -24,6 +25,10 @@ CLOCKS = timedelta(seconds=5)
 FRESH = timedelta(minutes=15)
 """How long after a log-in, or after the password was given again, sensitive changes need no other proof `[ours]`."""
 
+
+_VERSIONS = re.compile(r"[0-9]+([._][0-9]+)*")
+DEVICE_KEPT = timedelta(days=730)
+"""For how long a kind of device is remembered after its last log-in `[ours]`."""
 
 CODE_SENT_TIMES = 3
 AUTHENTICATORS = 5
@@ -47,6 +52,15 @@ def channels_of(
 def seconds_until(moment: datetime, now: datetime) -> int:
     """How long to wait for it, at least a second."""
     return max(1, ceil((moment - now).total_seconds()))
+
+
+def device_of(software: str | None) -> str:
+    """The kind of device behind a log-in: what its software calls itself, without versions, which change by themselves.
+
+    "" where it says nothing. Two browsers of one kind are one device to us: nothing is left on anybody's machine to
+    tell them apart.
+    """
+    return " ".join(_VERSIONS.sub("", software or "").split())
 
 
 def is_fresh(authenticated_at: datetime | None, now: datetime) -> bool:

@@ -16,6 +16,7 @@ from services.identity import rules_machines as machines
 from services.identity.contract import ProfessionalUnknown, SessionEnded
 from services.identity.contract_machines import (
     ClientState,
+    ClientStateChanged,
     ClientUnknown,
     Jwks,
     ManagerUnknown,
@@ -171,7 +172,7 @@ class Software(Desk):
             if not moved and client.state != wanted:
                 refusal = StateOutOfOrder(state=client.state)
                 return self._refused(session, caller, "software.changed", refusal, **_of(client_id))
-            ended = self._note_move(session, caller, client_id, wanted, at) if moved else 0
+            ended = self._note_move(session, caller, client, wanted, at) if moved else 0
             emit(session, traced(caller, "software.changed", at=at, purpose=wanted, count=ended, **_of(client_id)))
             return remember(session, caller, "change_client_state", body, _shown(client))
 
@@ -200,9 +201,13 @@ class Software(Desk):
             return NotAllowed()
         return None if known else OrganisationUnknown()
 
-    def _note_move(self, session: Session, caller: Caller, client_id: str, state: ClientState, at: datetime) -> int:
-        """The state's history and, for a suspension, the end of every token; how many ended."""
+    def _note_move(
+        self, session: Session, caller: Caller, client: SoftwareClient, state: ClientState, at: datetime
+    ) -> int:
+        """The state's history and event and, for a suspension, the end of every token; how many ended."""
+        client_id = client.client_id
         store_machines.add_state_change(session, client_id, state, caller.account_id, at)
+        emit(session, ClientStateChanged(client_id, client.establishment_id, state, rfc3339(at)))
         if state != "suspended":
             return 0
         ended = store_machines.end_tokens_of_client(session, client_id, at)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.identity import rules, rules_recovery
+from services.identity import rules, rules_recovery, rules_sessions
 from services.identity import rules_throttles as throttles
 from services.identity.contract import SubjectKind
 from services.identity.models import (
@@ -17,11 +17,13 @@ from services.identity.models import (
     Capacity,
     Challenge,
     Contact,
+    KnownDevice,
     LogInSession,
     PrivateKey,
     TriesRow,
     metadata,
 )
+from services.plans import planned_once
 
 # Every log-in asks these tables several times: its statements are made once and bring back plain rows. What an object
 # of the ORM has yet to write they do not see.
@@ -66,23 +68,23 @@ def give_back_tries(session: Session, keyed: Sequence[tuple[bytes, throttles.Lim
 
 # Both hold the rows in one order, or two requests could wait for each other. To take is to have a row for each key,
 # made where there is none, or none any more in this very moment.
-_TAKE = sa.text(
+_TAKE = planned_once(sa.text(
     "insert into tries (key, last_at) select told.key, :now from unnest(cast(:keys as bytea[])) as told (key)"
     " on conflict (key) do update set last_at = tries.last_at"
     " returning tries.key, tries.tries, tries.checked, tries.last_at, tries.blocked_until"
-)
-_HOLD = sa.text(
+))
+_HOLD = planned_once(sa.text(
     "select key, tries, checked, last_at, blocked_until from tries where key = any(cast(:keys as bytea[]))"
     " order by key for update"
-)
-_WRITE = sa.text(
+))
+_WRITE = planned_once(sa.text(
     "with forgotten as (delete from tries where key = :forgotten)"
     " update tries set tries = told.tries, checked = told.checked, last_at = told.last_at,"
     " blocked_until = told.blocked_until"
     " from unnest(cast(:keys as bytea[]), cast(:tries as int[]), cast(:checked as int[]),"
     " cast(:last_at as timestamptz[]), cast(:blocked_until as timestamptz[]))"
     " as told (key, tries, checked, last_at, blocked_until) where tries.key = told.key"
-)
+))
 
 
 def _by_key(rows: Iterable[sa.Row[Any]]) -> dict[bytes, throttles.Tries]:
@@ -155,8 +157,8 @@ def with_capacities(accounts: sa.FromClause) -> sa.FromClause:
 
 
 _FACTS = sa.select(*FACTS).select_from(with_capacities(ACCOUNTS)).order_by(CAPACITIES.c.activated_at)
-_OF_NAME = _FACTS.where(ACCOUNTS.c.log_in_name == sa.bindparam("name"))
-_OF_ID = _FACTS.where(ACCOUNTS.c.account_id == sa.bindparam("account_id"))
+_OF_NAME = planned_once(_FACTS.where(ACCOUNTS.c.log_in_name == sa.bindparam("name")))
+_OF_ID = planned_once(_FACTS.where(ACCOUNTS.c.account_id == sa.bindparam("account_id")))
 
 
 def facts_of(rows: Sequence[sa.Row[Any]]) -> AccountFacts | None:
@@ -193,7 +195,7 @@ class Entering:
     licence_lost_at: datetime | None
 
 
-_ENTERING = (
+_ENTERING = planned_once(
     sa.select(
         ACCOUNTS.c.account_id, CAPACITIES.c.kind, ACCOUNTS.c.locked_at, ACCOUNTS.c.mail_codes_from,
         CAPACITIES.c.conditions_version, CAPACITIES.c.licence_lost_at,
@@ -315,5 +317,6 @@ def sweep(session: Session, now: datetime) -> None:
     session.execute(sa.delete(Contact).where(Contact.activation_id.in_(abandoned)))
     session.execute(sa.delete(Activation).where(Activation.activation_id.in_(abandoned)))
     session.execute(sa.delete(TriesRow).where(TriesRow.last_at < now - timedelta(days=2)))
+    session.execute(sa.delete(KnownDevice).where(KnownDevice.last_at < now - rules_sessions.DEVICE_KEPT))
     session.execute(sa.delete(LogInSession).where(LogInSession.expires_at < now - timedelta(days=90)))
     session.execute(sa.delete(PrivateKey).where(PrivateKey.not_after < now - timedelta(days=30)))

@@ -12,6 +12,7 @@ from services.identity import rules, rules_sessions
 from services.identity.models import Challenge, Contact
 from services.identity.models_factors import Authenticator
 from services.identity.store import ACCOUNTS, FACTS, AccountFacts, facts_of, with_capacities
+from services.plans import planned_once
 
 _CHALLENGES, _CONTACTS, _APPS = (
     one.metadata.tables[one.__tablename__] for one in (Challenge, Contact, Authenticator)
@@ -42,7 +43,7 @@ def add_challenge(
     return Challenge(**row)
 
 
-_ADD = sa.insert(_CHALLENGES)
+_ADD = planned_once(sa.insert(_CHALLENGES))
 
 
 def newest_challenge(session: Session, activation_id: str) -> Challenge | None:
@@ -76,7 +77,7 @@ def live_challenge(session: Session, challenge_id: str, now: datetime) -> tuple[
     return None if row is None else (row[0], row[1])
 
 
-_SENT = (
+_SENT = planned_once(
     sa.select(_CONTACTS.c.value, _CONTACTS.c.kind, _CHALLENGES.c.language, _CHALLENGES.c.purpose)
     .join_from(_CHALLENGES, _CONTACTS, _CONTACTS.c.contact_id == _CHALLENGES.c.contact_id)
     .where(_CHALLENGES.c.challenge_id == sa.bindparam("challenge_id"), _LIVE)
@@ -90,14 +91,14 @@ def to_send(session: Session, challenge_id: str, now: datetime) -> Any:
 
 # --- codes of log-in --------------------------------------------------------------------------------------------------
 
-_WAYS = sa.union_all(
+_WAYS = planned_once(sa.union_all(
     sa.select(_CONTACTS.c.kind, _CONTACTS.c.contact_id, _CONTACTS.c.proved_at).where(
         _CONTACTS.c.account_id == sa.bindparam("account_id"), _CONTACTS.c.proved_at.is_not(None)
     ),
     sa.select(sa.literal("totp"), sa.null(), _APPS.c.proved_at).where(
         _APPS.c.account_id == sa.bindparam("account_id"), _APPS.c.proved_at.is_not(None)
     ),
-).order_by("proved_at")
+).order_by("proved_at"))
 
 
 def ways_of_codes(session: Session, account_id: str) -> tuple[dict[str, str | None], bool]:
@@ -118,13 +119,13 @@ class LogInCode:
 
 
 _SAME_PASSWORD = ACCOUNTS.c.password_changed_at <= _CHALLENGES.c.created_at
-_ENTERED = (
+_ENTERED = planned_once(
     sa.select(_CHALLENGES.c.channel, sa.and_(_LIVE, _SAME_PASSWORD).label("live"), *FACTS)
     .select_from(with_capacities(_CHALLENGES.outerjoin(ACCOUNTS, ACCOUNTS.c.account_id == _CHALLENGES.c.account_id)))
     .where(_CHALLENGES.c.challenge_id == sa.bindparam("challenge_id"), _CHALLENGES.c.purpose == "log_in")
     .with_for_update(of=_CHALLENGES)
 )  # fmt: skip
-_USE = (
+_USE = planned_once(
     sa.update(_CHALLENGES).values(used_at=sa.bindparam("now"))
     .where(_CHALLENGES.c.challenge_id == sa.bindparam("the_challenge"), _LIVE,
            ACCOUNTS.c.account_id == _CHALLENGES.c.account_id, _SAME_PASSWORD)

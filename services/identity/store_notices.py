@@ -1,13 +1,13 @@
 """The queries of what accounts' owners are told; the session comes first."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.db import new_id
-from services.identity.models import Account, Contact
+from services.identity.models import Account, Agent, Capacity, Contact
 from services.identity.models_desk import Notice
 
 KEPT = timedelta(days=7)
@@ -50,6 +50,17 @@ def put_notice(
 def notice(session: Session, notice_id: str) -> Notice | None:
     """A notice by its id."""
     return session.get(Notice, notice_id)
+
+
+def accounts_of_agents(session: Session, roles: Collection[str]) -> list[str]:
+    """The accounts, not locked, of the agents who have one of these roles."""
+    query = (
+        sa.select(Account.account_id)
+        .join(Capacity, sa.and_(Capacity.account_id == Account.account_id, Capacity.kind == "agent"))
+        .join(Agent, Agent.agent_id == Capacity.subject_id)
+        .where(Agent.role.in_(roles), Account.locked_at.is_(None))
+    )
+    return list(session.scalars(query.order_by(Account.account_id)))
 
 
 def sweep_notices(session: Session, now: datetime) -> None:

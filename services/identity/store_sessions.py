@@ -1,17 +1,19 @@
 """The queries of log-in sessions and their chains of refresh tokens; the session of the database comes first."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from services.db import new_id
-from services.identity import rules
+from services.identity import rules, rules_sessions
 from services.identity.models import LogInSession, RefreshToken, metadata
 from services.identity.models_machines import MachineToken
 from services.identity.store import CURRENT_KEY, NOBODY
+from services.plans import planned_once
 
 
 def new_session(
@@ -35,16 +37,33 @@ _SESSION = ("session_id", "account_id", "capacity", "patient_id", "professional_
             "stay_connected", "factors", "software", "address", "authenticated_at", "last_used_at", "started_at",
             "expires_at")  # fmt: skip
 _LINK = ("token_hash", "session_id", "issued_at", "expires_at")
+_DEVICES = metadata.tables["known_devices"]
 _opened = sa.insert(_SESSIONS).values({name: sa.bindparam(f"session_{name}") for name in _SESSION}).cte("opened")
 _linked = sa.insert(_LINKS).values({name: sa.bindparam(f"link_{name}") for name in _LINK}).cte("linked")
-_LINK_ALONE = CURRENT_KEY.add_cte(_linked)
-_SESSION_AND_LINK = CURRENT_KEY.add_cte(_opened, _linked)
+_LINK_ALONE = planned_once(CURRENT_KEY.add_cte(_linked))
+_seen = insert(_DEVICES).values(
+    account_id=sa.bindparam("session_account_id"), device=sa.bindparam("device"), last_at=sa.bindparam("now")
+)
+_met = _seen.on_conflict_do_update(
+    index_elements=["account_id", "device"], set_={"last_at": _seen.excluded.last_at},
+    where=_DEVICES.c.last_at < _seen.excluded.last_at - timedelta(days=1),
+).cte("met")  # fmt: skip
+# What such a statement asks it asks of the moment before what it writes.
+_known = sa.exists().where(_DEVICES.c.account_id == sa.bindparam("session_account_id"))
+_NEW_DEVICE = sa.and_(_known, ~_known.where(_DEVICES.c.device == sa.bindparam("device")))
+_SESSION_AND_LINK = planned_once(
+    CURRENT_KEY.add_columns(_NEW_DEVICE.label("new_device")).add_cte(_opened, _linked, _met)
+)
 
 
 def open_session(session: Session, log_in: LogInSession, token_hash: bytes, now: datetime) -> sa.Row[Any]:
-    """Opens a session with the first link of its chain; the key that signs now: kid, jwk, wrapped."""
+    """Opens a session with the first link of its chain; the key that signs now: kid, jwk, wrapped, and new_device.
+
+    new_device: whether its account was opened with other kinds of devices before, and never with this one.
+    """
     opened = {f"session_{name}": getattr(log_in, name) for name in _SESSION}
-    return session.execute(_SESSION_AND_LINK, opened | _linked_to(log_in, token_hash, now)).one()
+    device = {"device": rules_sessions.device_of(log_in.software)}
+    return session.execute(_SESSION_AND_LINK, opened | device | _linked_to(log_in, token_hash, now)).one()
 
 
 def add_refresh_token(session: Session, log_in: LogInSession, token_hash: bytes, now: datetime) -> sa.Row[Any]:

@@ -15,7 +15,7 @@ from services.db import now
 from services.notifications import rules, store_letters
 from services.notifications.desk import Desk
 from services.notifications.models import Letter
-from services.notifications.ports.press import Sheet
+from services.notifications.ports.press import Printed, Sheet
 from services.notifications.ports.texts import catalogue
 from services.refusals import Refusal, Unavailable
 from services.tokens import Context
@@ -41,7 +41,7 @@ class Printing(Desk):
                 if letter is None:
                     return True
                 try:
-                    letter.language = self._print(letter)
+                    printed = self._print(letter)
                 except Exception as failure:  # one letter must not stop the others, whatever is wrong with it
                     outage = isinstance(failure, Unavailable | OSError)
                     _put_off(letter, failure, outage)
@@ -49,17 +49,19 @@ class Printing(Desk):
                         return False
                 else:
                     letter.state, letter.printed_at, letter.retry_at = "printed", now(), None
+                    letter.pages, letter.digest = printed.pages, printed.digest
         return True
 
-    def _tell_overdue(self) -> None:
+    def _tell_overdue(self) -> int:
         """Says how many letters are late, when there are any."""
         with self.db.transaction() as session:
             count = store_letters.count_overdue(session, now())
         if count:
             log.warning("letters overdue", extra={"count": count})
+        return count
 
-    def _print(self, letter: Letter) -> str:
-        """Prints one letter; the language it is in."""
+    def _print(self, letter: Letter) -> Printed:
+        """Prints one letter, in the language of whoever gets it; what the press says of its file."""
         kind, subject_id = letter.recipient_kind, letter.recipient_id
         to = self._addressee(letter)
         presence = None
@@ -71,8 +73,8 @@ class Printing(Desk):
             _context(letter), letter_id=letter.letter_id, subject_kind=kind, subject_id=subject_id,
             purpose=letter.purpose,
         )  # fmt: skip
-        language = rules.language_of(to["language"])
-        self.outside.letters.print(
+        language = letter.language = rules.language_of(to["language"])
+        return self.outside.letters.print(
             Sheet(
                 letter_id=letter.letter_id,
                 occasion=letter.occasion,
@@ -87,7 +89,6 @@ class Printing(Desk):
                 at=now(),
             )
         )
-        return language
 
     def _addressee(self, letter: Letter) -> dict[str, Any]:
         """Whom a letter is addressed to: of a record whose holder is represented, those who represent them.

@@ -3,26 +3,13 @@ what a foreign account may do on the second vhost. No I/O, no clock, no database
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from services.notifications.contract import (
-    DOCUMENT_BLOCKED,
-    DOCUMENT_CONFIDENTIALITY_CHANGED,
-    DOCUMENT_DEPOSITED,
-    DOCUMENT_RELEASED,
-    FOREIGN_EVENT_TYPES,
-    LANGUAGES,
-    LETTER_STATES,
-    ShownLetter,
-    ShownSubscription,
-)
+from services.notifications.contract import LANGUAGES, LETTER_STATES, ShownLetter
 
 # --- people -----------------------------------------------------------------------------------------------------------
 
@@ -160,56 +147,18 @@ def notice_recipient(notice_id: str, place: int) -> str:
     return f"{notice_id}.{place}"
 
 
+def place_in_notice(recipient_id: str) -> tuple[str, int]:
+    """The notice and the place that a recipient stands for."""
+    notice_id, _, place = recipient_id.partition(".")
+    return notice_id, int(place)
+
+
 def reset_link(portal: str, reset: str) -> str:
     """The link of a forgotten password. What counts stands behind the #: no server on the way sees or logs it."""
     return f"{portal.rstrip('/')}/password-reset#{reset}"
 
 
-def best_contact(contacts: Iterable[Mapping[str, str]]) -> tuple[str, str] | None:
-    """Where to tell somebody one thing: the first e-mail address, else the first number; None where there is none."""
-    known = [(contact["kind"], contact["value"]) for contact in contacts if contact["kind"] in CHANNEL_OF_KIND]
-    return next((one for one in known if one[0] == "email"), known[0] if known else None)
-
-
-# --- subscriptions ----------------------------------------------------------------------------------------------------
-
-QUEUE_BYTES: Final = 64 * 1024 * 1024
-QUEUE_AGE: Final = timedelta(days=14)
-QUEUE_PREFIX: Final = "sub."
-USER_PREFIX: Final = "foreign-"
-UNFINISHED_AFTER: Final = timedelta(minutes=10)
-"""A subscription still in preparation after this was cut short: nobody ever saw its password."""
-
-QUEUE_REMOVED_FOR_GOOD: Final = timedelta(minutes=2)
-"""For so long after the end the queue is deleted again and again: an event on its way could declare it anew."""
-
-# What an unknown user name is compared with, so that it takes as long as a known one.
-_NO_DIGEST: Final = bytes(32)
-
-
-@dataclass(frozen=True)
-class Credential:
-    """How a foreign system gets at its queue; the password is shown once and kept as a digest only."""
-
-    queue: str
-    username: str
-    password: str
-
-
-def may_manage_subscriptions(capacity: str) -> bool:
-    """Only the agency's agents open and end subscriptions (interfaces.md; machine clients follow with OAuth)."""
-    return capacity == "agent"
-
-
-def wrong_event_types(event_types: object) -> list[dict[str, str]]:
-    """The errors of the wished event types as JSON pointers; empty when each is one that foreign systems may get."""
-    if not isinstance(event_types, list) or not event_types:
-        return [{"pointer": "/event_types", "message": "required"}]
-    return [
-        {"pointer": f"/event_types/{place}", "message": "unknown"}
-        for place, event_type in enumerate(event_types)
-        if event_type not in FOREIGN_EVENT_TYPES
-    ]
+# --- pages ------------------------------------------------------------------------------------------------------------
 
 
 def is_id(value: object) -> bool:
@@ -230,170 +179,3 @@ def wrong_page(establishment_id: object, limit: object, cursor: object, most: in
     if cursor is not None and not is_id(cursor):
         errors.append({"pointer": "/cursor", "message": "cursor"})
     return errors
-
-
-def shown(subscription: Mapping[str, Any], text_of: Callable[[datetime], str]) -> ShownSubscription:
-    """A subscription as a list shows it: nothing that would let anybody in."""
-    ended_at = subscription["ended_at"]
-    return {
-        "subscription_id": subscription["subscription_id"],
-        "establishment_id": subscription["establishment_id"],
-        "event_types": list(subscription["event_types"]),
-        "queue": subscription["queue"],
-        "username": subscription["username"],
-        "state": subscription["state"],
-        "created_at": text_of(subscription["created_at"]),
-        "ended_at": None if ended_at is None else text_of(ended_at),
-    }
-
-
-def credential_from(random: bytes) -> Credential:
-    """A subscription's queue, user name and 256-bit password out of 64 random bytes.
-
-    Names are random because other foreign systems must not learn from them who else subscribes.
-    """
-    if len(random) != 64:
-        raise ValueError("64 random bytes make one credential")
-    return Credential(
-        queue=QUEUE_PREFIX + _base32(random[:16]),
-        username=USER_PREFIX + _base32(random[16:32]),
-        password=base64.urlsafe_b64encode(random[32:]).rstrip(b"=").decode(),
-    )
-
-
-def _base32(random: bytes) -> str:
-    return base64.b32encode(random).rstrip(b"=").decode().lower()
-
-
-def password_digest(password: str) -> bytes:
-    """What is kept of a foreign password. It is 256 random bits: a plain digest cannot be guessed back."""
-    return hashlib.sha256(password.encode()).digest()
-
-
-def password_matches(offered: str, digest: bytes | None) -> bool:
-    """Whether the offered password is the one of this digest, in the same time whatever the answer."""
-    same = hmac.compare_digest(password_digest(offered), digest if digest is not None else _NO_DIGEST)
-    return same and digest is not None
-
-
-def queue_arguments() -> dict[str, Any]:
-    """How a subscriber's queue is declared: durable, bounded in bytes and age: a dead subscriber harms nobody."""
-    return {
-        "x-queue-type": "quorum",
-        "x-max-length-bytes": QUEUE_BYTES,
-        "x-overflow": "reject-publish",
-        "x-message-ttl": int(QUEUE_AGE.total_seconds() * 1000),
-    }
-
-
-def queue_stays_removed(ended_at: datetime | None, now: datetime) -> bool:
-    """Whether a queue deleted now cannot be declared anew by an event that was on its way when the subscription ended.
-
-    ended_at: None for a subscription cut short in preparation, which no event was ever sent to.
-    """
-    return ended_at is None or now - ended_at >= QUEUE_REMOVED_FOR_GOOD
-
-
-# --- what a foreign account may do on the second vhost ----------------------------------------------------------------
-
-
-def may_enter(vhost: str, own_vhost: str) -> bool:
-    """A foreign account sees the subscribers' vhost and no other."""
-    return vhost == own_vhost
-
-
-def may_touch(vhost: str, resource: str, name: str, permission: str, *, own_vhost: str, own_queue: str | None) -> bool:
-    """A foreign account may read (consume, get) its own queue: nothing else, nowhere else, in no other way."""
-    return (
-        own_queue is not None
-        and vhost == own_vhost
-        and resource == "queue"
-        and name == own_queue
-        and permission == "read"
-    )
-
-
-# --- events for foreign systems ---------------------------------------------------------------------------------------
-
-SOURCE: Final = "urn:dsp"
-
-
-@dataclass(frozen=True)
-class KnownDocument:
-    """What notifications keeps of a document: ids and codes out of documents' events.
-
-    restricted: the professionals it is hidden from.
-    """
-
-    document_id: str
-    record_id: str
-    version_id: str
-    document_type: str
-    category: str
-    author_id: str | None
-    level: str
-    restricted: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ForeignEvent:
-    """One fact on its way out. The id is that of our own event: the same however often it is sent."""
-
-    event_id: str
-    type: str
-    subject: str
-    time: datetime
-    data: dict[str, Any]
-
-
-def facts_for_readers(document: KnownDocument) -> dict[str, Any]:
-    """What dossier needs to know of a document to say who may read it."""
-    return {
-        "record_id": document.record_id,
-        "category": document.category,
-        "type": document.document_type,
-        "folder": "",  # no event tells it: who reads certain folders only is not asked about
-        "level": document.level,
-        "author_id": document.author_id,
-        "patient_blocked": False,  # hides from the holder side alone
-        "withheld": False,
-        "restricted": list(document.restricted),
-    }
-
-
-def deposited_event(event_id: str, document: KnownDocument, deposited_at: str) -> ForeignEvent:
-    """A deposit as foreign systems see it: ids, codes and a time; the rest is fetched through the API and traced."""
-    return _foreign(event_id, DOCUMENT_DEPOSITED, document, "deposited_at", deposited_at)
-
-
-def confidentiality_changed_event(event_id: str, document: KnownDocument, changed_at: str) -> ForeignEvent:
-    """A change of level as those who still read the document see it: the new level, never the one before."""
-    return _foreign(event_id, DOCUMENT_CONFIDENTIALITY_CHANGED, document, "changed_at", changed_at)
-
-
-def blocked_event(event_id: str, document: KnownDocument, blocked_at: str) -> ForeignEvent:
-    """A patient block as professionals who read the document see it: never why, and by whom neither."""
-    return _foreign(event_id, DOCUMENT_BLOCKED, document, "blocked_at", blocked_at)
-
-
-def released_event(event_id: str, document: KnownDocument, released_at: str) -> ForeignEvent:
-    """The end of a patient block."""
-    return _foreign(event_id, DOCUMENT_RELEASED, document, "released_at", released_at)
-
-
-def _foreign(event_id: str, event_type: str, document: KnownDocument, named: str, at: str) -> ForeignEvent:
-    data = {
-        "record_id": document.record_id,
-        "document_id": document.document_id,
-        "version_id": document.version_id,
-        "type": document.document_type,
-        "category": document.category,
-        "level": document.level,
-        named: at,
-    }
-    return ForeignEvent(event_id, event_type, document.record_id, datetime.fromisoformat(at), data)
-
-
-def establishments_of(subscriptions: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Each establishment once, in a stable order: dossier is asked about it once, however many queues it has."""
-    return sorted({subscription["establishment_id"] for subscription in subscriptions})

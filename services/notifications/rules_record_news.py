@@ -11,52 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-HOLDER: Final = "holder"
-REPRESENTATIVE: Final = "representative"
-ASSISTANT: Final = "assistant"
-ROLES: Final = (HOLDER, REPRESENTATIVE, ASSISTANT)
-"""As what somebody of the holder side hears of a record; the catalogues have words for each."""
-
-_SIDE: Final = (HOLDER, REPRESENTATIVE)
-_WHOLE_SIDE: Final = ROLES
+from services.notifications.rules_occasions import ASSISTANT, HOLDER, PROFESSIONAL, REPRESENTATIVE, ROLES, told_to
+from services.notifications.rules_occasions import OCCASIONS as ALL
 
 AUDIENCE: Final[dict[str, tuple[str, ...]]] = {
-    "record_news.emergency_access_opened": _WHOLE_SIDE,
-    "record_news.responsibility_access_opened": _WHOLE_SIDE,
-    "record_news.mandate_opened": _SIDE,
-    "record_news.presence_code_tried": _SIDE,
-    "record_news.presence_code_regenerated": _SIDE,
-    "record_news.grant_ended": _SIDE,
-    "record_news.licence_stops_grants": _SIDE,
-    "record_news.lapsed": _SIDE,
-    "record_news.closed": _SIDE,
-    "record_news.reopened": _SIDE,
-    "record_news.deleted": _SIDE,
-    "record_news.assistant_accepted": _SIDE,
-    "record_news.representative_recorded": _SIDE,
-    "record_news.referring_proposed": _SIDE,
-    "record_news.referring_effective": _SIDE,
-    "record_news.referring_ending": _SIDE,
-    "record_news.referring_ended": _SIDE,
-    "record_news.dispensed": _SIDE,
-    "record_news.deposit_overdue": _SIDE,
-    "record_news.rectification_answered": _SIDE,
-    "record_news.case_answered": _SIDE,
-    "record_news.deposit_opposed": _SIDE,
-    "record_news.document_removed": _SIDE,
-    "record_news.documents_expired": _SIDE,
-    "record_news.first_access": (REPRESENTATIVE,),  # the holder has a text of their own, which the law asks for
-}
-"""Which of the holder side hear of what: an assistant of what breaks the glass alone. [domain: Emergency access]"""
+    name: occasion.audience for name, occasion in ALL.items()
+    if name.startswith("record_news.") and set(occasion.audience) <= set(ROLES)
+}  # fmt: skip
+"""Which of the holder side hear of what, as the table of all occasions says."""
 
-FOR_PROFESSIONALS: Final[tuple[str, ...]] = (
-    "record_news.physician.referring_proposed", "record_news.physician.referring_effective",
-    "record_news.physician.referring_ending", "record_news.physician.referring_ended",
-    "record_news.block_reminder", "record_news.block_escalated", "record_news.physician.block_escalated",
-    "record_news.author.document_removed",
-    "record_news.deposit_requested", "record_news.deposit_withdrawn",
-    "record_news.rectification_asked", "record_news.rectification_overdue",
-)  # fmt: skip
+FOR_PROFESSIONALS: Final[tuple[str, ...]] = tuple(
+    occasion.name for occasion in told_to(PROFESSIONAL) if occasion.name.startswith("record_news.")
+)
 """What a professional hears, at their own address: nothing of this ever reaches the holder side by this way."""
 
 FOR_DEPOSITORS: Final[tuple[str, ...]] = ("record_news.deposit_rejected",)
@@ -74,8 +40,11 @@ _STATES: Final = {
     "deleted": "record_news.deleted",
 }
 
-_TOLD_OTHERWISE: Final = frozenset({"closing", "death", "holder", "licence", "merged", "unmerged", "opposition"})
-"""Why a grant may end without news of its own: the holder did it, or other news of the same moment says it."""
+_TOLD_OTHERWISE: Final = frozenset({"closing", "death", "licence", "merged", "unmerged", "opposition"})
+"""Why a grant may end without news of its own: other news of the same moment says it."""
+
+ENDS_THE_SIDE: Final = frozenset({"death", "death_withdrawn"})
+"""Upon which a record has no holder side any more, or has one again."""
 
 # A name space of our own, for news that is told at most once within a span of time.
 _DAMPED: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:dsp:record-news")
@@ -114,6 +83,12 @@ def professional(occasion: str, professional_id: str) -> Reader:
     return Reader("professional", professional_id, occasion, None)
 
 
+def who_had_it(ground: str, person_id: str) -> Reader:
+    """The person whose own ground in somebody's record ended."""
+    role = REPRESENTATIVE if ground == "legal_representative" else ASSISTANT
+    return Reader("patient", person_id, "record_news.own_access_ended", role)
+
+
 def depositor(occasion: str, account_id: str) -> Reader:
     """Who deposited something and hears what became of it."""
     assert occasion in FOR_DEPOSITORS, occasion
@@ -133,6 +108,8 @@ def occasion_of_grant(ground: str, cause: str) -> str | None:
     """Which news the end of a grant is; a referring physician's has its own (ReferringPhysicianChanged)."""
     if cause in _TOLD_OTHERWISE or ground == "referring_physician":
         return None
+    if cause == "holder":
+        return "record_news.assistant_ended" if ground == "assistant" else None
     return "record_news.grant_ended"
 
 

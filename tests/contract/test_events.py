@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from services.bus.inbox import EventHandler
+from services.db import new_id
+from services.documents.contract import DocumentDeposited
 from services.refusals import Refusal
 
 SERVICES = ("identity", "directory", "dossier", "documents", "audit", "notifications")
@@ -51,6 +54,23 @@ def test_an_event_is_versioned_frozen_plain_and_impersonal(event: type[Any]) -> 
 @pytest.mark.parametrize("event", events(), ids=lambda event: event.type)
 def test_an_event_says_what_it_is(event: type[Any]) -> None:
     assert event.__doc__ and not event.__doc__.startswith(event.__name__ + "(")
+
+
+def test_a_deposit_told_before_it_said_where_is_read_as_of_nowhere() -> None:
+    facts = {
+        "record_id": new_id(), "document_id": new_id(), "version_id": new_id(), "document_type": "medical_report",
+        "category": "care_reports", "level": "standard", "author_id": None, "media_type": "application/pdf",
+        "size": 10, "deposited_at": "2026-11-21T08:30:00.000000Z",
+    }  # fmt: skip
+    envelope = {
+        "id": new_id(), "source": "documents", "type": "document_deposited.v1", "time": facts["deposited_at"],
+        "subject": facts["record_id"], "number": 1, "request_id": new_id(), "traceparent": "",
+    }  # fmt: skip
+    handler = EventHandler("documents", DocumentDeposited)
+    place = new_id()
+    told = [handler.event({**envelope, "data": data}).data for data in (facts, {**facts, "establishment_id": place})]
+    assert [one.establishment_id for one in told] == [None, place]
+    assert {one.document_id for one in told} == {facts["document_id"]}
 
 
 def test_event_types_are_unique() -> None:

@@ -1,6 +1,9 @@
 """What make bench writes and chooses. How fast anything is depends on the machine, so no test asks."""
 
+import base64
+import http.server
 import json
+import os
 import socketserver
 import threading
 import time
@@ -9,12 +12,15 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from deploy.agency import any_matricule
 from deploy.bench import carers, shelf_texts, shelves, typeahead
 from deploy.bench.__main__ import MEASURES, main
+from deploy.bench.crew import PASSWORD, People, Visits
 from deploy.bench.crowd import Client, Unanswered, rate
 from deploy.bench.figures import AMOUNTS, BY_ID, CATALOGUE, FIELDS, Figure, Row, chosen, spread, write
 from deploy.bench.rounds import absolute, alternate, percentile
@@ -24,6 +30,7 @@ from services.db import new_id
 from services.directory.models import Professional
 from services.directory.rules_professionals import require_search
 from services.documents.rules_words import words
+from services.identity.ports.codes import IdentityKey
 from tests.builders import House, caller
 
 HIGHER = Figure("some_rate", "a rate", "higher", 0.5)
@@ -86,8 +93,11 @@ def test_the_targets_are_those_that_were_promised() -> None:
         "tree_10m_p99": ("lower", 1),
         "keyword_10m": ("lower", 1.3),
         "keyword_10m_p99": ("lower", 1),
+        "relay": ("higher", 0.6),
+        "poison": ("higher", 0.95),
         "history_page": ("lower", 1.3),
         "verify": ("higher", 0.25),
+        "delivery_p99": ("lower", 3),
     }
     assert {figure.id: (figure.better, figure.target) for figure in CATALOGUE if figure.target is not None} == promised
 
@@ -223,6 +233,53 @@ def test_an_answer_that_comes_in_pieces_is_read_to_its_end() -> None:
         client = Client(address, b"GET / HTTP/1.1\r\n\r\n")
         assert client.answer() > 0 and client.answer() > 0
         client.close()
+
+
+@contextmanager
+def front_door(key: IdentityKey, code_status: int) -> Iterator[tuple[str, int]]:
+    """Asks for a code after each password and answers the right one with this status, a wrong one with 422."""
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/api/v1/sessions":
+                self._told(202 if body["password"] == PASSWORD else 422, {"challenge_id": new_id()})
+                return
+            right = body["code"] == key.one_time_code(self.path.split("/")[-2])
+            self._told(code_status if right else 422, {})
+
+        def _told(self, status: int, body: dict[str, Any]) -> None:
+            text = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as listening:
+        listening.handle_error = lambda *_: None  # a client that saw enough goes away in the middle
+        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+        yield "127.0.0.1", listening.server_address[1]
+        listening.shutdown()
+
+
+def test_a_crew_counts_those_who_came_in_and_stops_at_anybody_who_did_not() -> None:
+    key = os.urandom(32)
+    where = {"key": base64.b64encode(key).decode(), "matricules": [any_matricule(), any_matricule()]}
+    with front_door(IdentityKey(key), 201) as address, closing(Visits(People({"address": address, **where}), 3)) as few:
+        assert few.rate(0.1) > 0
+    other = {**where, "key": base64.b64encode(os.urandom(32)).decode()}
+    for status, told, wrong in ((200, where, "200"), (201, other, "422")):
+        with (
+            front_door(IdentityKey(key), status) as address,
+            closing(Visits(People({"address": address, **told}), 3)) as few,
+            pytest.raises(Unanswered, match=wrong),
+        ):
+            few.rate(0.1)
 
 
 def test_what_is_typed_is_three_to_six_letters_of_names_and_professions() -> None:

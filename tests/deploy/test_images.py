@@ -44,7 +44,7 @@ def commands() -> list[tuple[str, list[str]]]:
 
 
 def test_every_process_has_its_place_on_the_cluster_and_in_compose() -> None:
-    wanted = {*SERVICES, "gateway", "broker-auth", "examiner", "notary"}
+    wanted = {*SERVICES, "gateway", "monitor", "broker-auth", "examiner", "notary", "stream"}
     assert set(pods()) == wanted
     assert wanted <= set(composed())
     assert {file.stem for file in (DEPLOY / "k8s").glob("*.yaml")} == {*SERVICES, "gateway"}
@@ -109,6 +109,21 @@ def test_the_databases_of_a_deployment_are_those_of_the_services() -> None:
         assert f"REVOKE ALL ON DATABASE {database_of(service)} FROM PUBLIC;" in text
 
 
+def test_questions_have_a_broker_of_their_own_in_compose() -> None:
+    both, found = {"rabbitmq", "rabbitmq-rpc"}, composed()
+    mounted = {name: dict(volume.split(":")[:2] for volume in found[name]["volumes"]) for name in both}
+    own = [{file for file in mounted[name] if file.startswith("./")} for name in sorted(both)]
+    assert not own[0] & own[1], "each has files of its own"
+    for name in both:
+        [configured] = [file for file, place in mounted[name].items() if place.endswith("rabbitmq.conf")]
+        assert "load_definitions = /etc/rabbitmq/definitions.json" in (DEPLOY / configured).read_text()
+        assert "/etc/rabbitmq/definitions.json" in mounted[name].values()
+    waits_for = {name: both & set(service.get("depends_on", ())) for name, service in found.items()}
+    assert {name for name, needs in waits_for.items() if needs == both} == {*SERVICES, "monitor"}
+    assert {name for name, needs in waits_for.items() if needs == {"rabbitmq-rpc"}} == {"gateway"}, "it tells no event"
+    assert not [name for name, needs in waits_for.items() if needs == {"rabbitmq"}]
+
+
 def test_the_definitions_of_a_deployment_are_printed_from_the_contracts(tmp_path: Path) -> None:
     passwords = {kind: f"secret of {kind}" for kind in topology.KINDS}
     file = tmp_path / "passwords.json"
@@ -116,6 +131,11 @@ def test_the_definitions_of_a_deployment_are_printed_from_the_contracts(tmp_path
     command = [sys.executable, "-m", "deploy.rabbitmq", str(file)]
     printed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
     assert json.loads(printed) == topology.definitions(topology.contracts(), passwords)
+
+    node = subprocess.run([*command, "rpc"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    assert json.loads(node) == topology.definitions(topology.contracts(), passwords, ["rpc"])
+    odd = subprocess.run([*command, "questions"], cwd=REPOSITORY, capture_output=True, text=True)
+    assert odd.returncode == 1 and "not questions" in odd.stderr
 
     file.write_text("{}")
     refused = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)

@@ -58,10 +58,14 @@ def test_no_process_is_given_the_secrets_of_another(layout: Layout) -> None:
         **{service: {f"database_{service}", f"broker_{service}"} for service in SERVICES},
         "gateway": {"broker_gateway", "seal"},
         "operator": {"broker_operator"},
+        "monitor": {"broker_operator"},
         "broker_auth": {"database_notifications"},
+        "stream": {"database_notifications"},
     }
     own["identity"] |= {"identity_key", "luxtrust_client_secret"}
     own["documents"] |= {"s3_access_key", "s3_secret_key"}
+    own["audit"] |= {"s3_audit_access_key", "s3_audit_secret_key", "archive_key"}
+    own["notifications"] |= {"vapid_key", "webhook_key", "s3_notifications_access_key", "s3_notifications_secret_key"}
     own["examiner"] = {"database_documents", "s3_access_key", "s3_secret_key"}
     own["notary"] = {"database_audit", "notary_key"}
     for process, allowed in own.items():

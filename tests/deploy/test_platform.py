@@ -34,7 +34,8 @@ def test_every_part_listens_and_none_beyond_loopback(platform: "Platform") -> No
     ports = platform.stack.layout.ports
     found = listeners(set(ports.values()))
     assert all(addresses == {LOOPBACK} for addresses in found.values())
-    assert {ports[name] for name in ("gateway", "broker_auth", "postgres", "rabbitmq", "s3", "smtp")} <= set(found)
+    wanted = ("gateway", "broker_auth", "monitor", "postgres", "rabbitmq", "s3", "smtp")
+    assert {ports[name] for name in wanted} <= set(found)
 
 
 def test_a_second_start_of_the_whole_is_quick_and_leaves_every_process_alone(platform: "Platform") -> None:

@@ -93,6 +93,39 @@ def test_only_notifications_has_rights_on_the_outer_bus() -> None:
     assert outer == ["notifications"]
 
 
+def test_what_each_node_carries_is_together_all_that_one_node_carries() -> None:
+    whole = topology.definitions(CONTRACTS, PASSWORDS)
+    nodes = [topology.definitions(CONTRACTS, PASSWORDS, [part]) for part in topology.PARTS]
+    for what in ("exchanges", "queues", "bindings", "topic_permissions"):
+        apart = [str(one) for node in nodes for one in node[what]]
+        assert sorted(apart) == sorted(str(one) for one in whole[what]), f"{what}: each on one node"
+    assert topology.definitions(CONTRACTS, PASSWORDS, topology.PARTS) == whole
+
+
+@pytest.mark.parametrize("parts", [["rpc"], ["events"], ["subscribers"], ["events", "subscribers"]])
+def test_every_binding_and_right_on_a_node_is_to_something_there(parts: list[str]) -> None:
+    node = topology.definitions(CONTRACTS, PASSWORDS, parts)
+    names = {exchange["name"] for exchange in node["exchanges"]}
+    queues = {queue["name"] for queue in node["queues"]}
+    vhosts, users = {vhost["name"] for vhost in node["vhosts"]}, {user["name"] for user in node["users"]}
+    assert all(binding["source"] in names and binding["destination"] in queues for binding in node["bindings"])
+    for right in (*node["permissions"], *node["topic_permissions"]):
+        assert right["vhost"] in vhosts and right["user"] in users
+    assert {right["exchange"] for right in node["topic_permissions"]} <= names
+
+
+def test_on_a_node_of_questions_nobody_has_a_right_to_events_and_the_other_way_round() -> None:
+    for kind in topology.KINDS:
+        asking, _ = topology.permissions(kind, CONTRACTS, ["rpc"])
+        telling, _ = topology.permissions(kind, CONTRACTS, ["events"])
+        for name in (f"{kind}.events", f"{kind}.inbox", f"{kind}.parked"):
+            assert not any(re.search(asking[verb], name) for verb in ("configure", "write", "read")), name
+        for name in (topology.RPC_EXCHANGE, f"rpc-{kind}", f"reply.{kind}.0a1b"):
+            assert not any(re.search(telling[verb], name) for verb in ("configure", "write", "read")), name
+            assert re.search(asking["read"], name)
+    assert "gateway" not in topology.kinds(["events"]), "it tells no event and hears none"
+
+
 def test_passwords_are_stored_as_salted_hashes_that_the_broker_can_check() -> None:
     stored = base64.b64decode(topology.password_hash("correct horse"))
     assert stored[4:] == hashlib.sha256(stored[:4] + b"correct horse").digest()

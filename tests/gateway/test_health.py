@@ -20,7 +20,7 @@ def test_it_is_not_ready_while_nobody_answers_and_says_who(http: FlaskClient) ->
     answer = http.get("/health/ready")
     assert answer.status_code == 503 and time.monotonic() - began < 5
     assert set(answer.get_json()["dependencies"]) == {
-        "identity", "directory", "dossier", "documents", "audit", "notifications", "object_store",
+        "identity", "directory", "dossier", "documents", "audit", "notifications", "object_store", "events",
     }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ def findings(one: Answer, **kept: int) -> list[str]:
 
 @pytest.mark.parametrize("route", [
     RECORD, f"{RECORD}/documents", "/api/v1/documents/<uuid:document_id>", f"{RECORD}/access-history",
+    "/api/v1/threads/<uuid:thread_id>/messages",
     "/fhir/AuditEvent", "/fhir/AuditEvent/<uuid:event_id>",
 ])  # fmt: skip
 def test_a_reading_that_was_answered_has_exactly_one_entry(route: str) -> None:

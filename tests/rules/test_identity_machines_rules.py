@@ -152,7 +152,9 @@ def test_a_word_that_is_no_state_is_refused(state: Any) -> None:
 
 @pytest.mark.parametrize(("state", "scope", "on_behalf"), product(CLIENT_STATES, SCOPES, (True, False)))
 def test_a_scope_is_open_by_state_and_by_whom_it_is_for(state: Any, scope: str, on_behalf: bool) -> None:
-    tested, alone = scope == "system/Practitioner.rs", scope in ("system/Practitioner.rs", "system/DocumentReference.c")
+    tested, alone = scope == "system/Practitioner.rs", scope in (
+        "system/Practitioner.rs", "system/DocumentReference.c", "system/Subscription.cruds"
+    )  # fmt: skip
     open_now = {"requested": False, "suspended": False, "tested": tested, "in_production": alone or on_behalf}[state]
     if open_now:
         assert rules.grant_scope(scope, SCOPES, state, on_behalf) == scope
@@ -179,7 +181,7 @@ def test_nobody_is_given_more_than_was_asked_and_registered(asked: list[str], re
 
 def test_without_a_wish_all_that_is_open_is_given() -> None:
     assert rules.grant_scope(None, SCOPES, "in_production", True) == " ".join(SCOPES)
-    alone = "system/Practitioner.rs system/DocumentReference.c"
+    alone = "system/Practitioner.rs system/DocumentReference.c system/Subscription.cruds"
     assert rules.grant_scope(None, SCOPES, "in_production", False) == alone
     others = [scope for scope in SCOPES if scope not in alone.split()]
     assert error(lambda: rules.grant_scope(None, others, "in_production", False)) == "invalid_scope"

@@ -36,7 +36,7 @@ def test_only_agents_see_letters(capacity: str, may: bool) -> None:
 def test_late_is_what_should_be_on_its_way_and_waits(state: str, due_in: timedelta, late: bool) -> None:
     letter: dict[str, Any] = {
         "letter_id": "l", "occasion": LETTER_OCCASIONS[0], "state": state, "due_by": NOW + due_in,
-        "printed_at": NOW if state == "printed" else None,
+        "printed_at": None if state == "waiting" else NOW,
     }  # fmt: skip
     assert rules.shown_letter(letter, NOW, rfc3339)["overdue"] is (late and state == "waiting")
 

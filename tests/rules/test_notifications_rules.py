@@ -12,9 +12,12 @@ import string
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
+import pypdfium2 as pdfium
 import pytest
+import segno
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from pypdf import PdfReader
@@ -23,6 +26,7 @@ from services.identity.contract import NOTICE_OCCASIONS
 from services.identity.rules import ONE_TIME_CODE_LIFETIME
 from services.identity.rules_recovery import RESET_LIFETIME
 from services.notifications import rules
+from services.notifications import rules_subscriptions as systems
 from services.notifications.contract import (
     DOCUMENT_BLOCKED,
     DOCUMENT_CONFIDENTIALITY_CHANGED,
@@ -32,12 +36,14 @@ from services.notifications.contract import (
     LANGUAGES,
     SUBSCRIPTIONS,
 )
+from services.notifications.ports import letters as letters_port
 from services.notifications.ports.letters import Letters, Sheet, render
 from services.notifications.ports.mail import MailRefused, compose
 from services.notifications.ports.subscriber_broker import encode
 from services.notifications.ports.texts import CATALOGUES, catalogue, date_text, mail_text, sms_text, time_text
 from services.notifications.reference_subscriber import understood
-from services.notifications.rules_record_news import OCCASIONS
+from services.notifications.rules_occasions import OCCASIONS
+from services.notifications.rules_subscriptions import Owner
 from services.notifications.service import Notifications
 
 EVENT = "01936f00-0000-7000-8000-000000000001"
@@ -46,9 +52,8 @@ PERSON = "01936f00-0000-7000-8000-00000000000a"
 OTHER_PERSON = "01936f00-0000-7000-8000-00000000000b"
 AT = datetime(2026, 11, 21, 9, 15, tzinfo=UTC)
 MATRICULE = "1900010100564"
-NOTICES = tuple(f"account_notice.{occasion}" for occasion in NOTICE_OCCASIONS)
 CODES = ("one_time_code.contact", "one_time_code.helpdesk_contact", "one_time_code.log_in")
-MAILS = (*CODES, *NOTICES, "record_first_accessed_by", *OCCASIONS)
+MAILS = tuple(OCCASIONS)
 NEVER_BY_SMS = "account_notice.password_reset_requested"
 SMS = tuple(occasion for occasion in MAILS if occasion != NEVER_BY_SMS)
 LETTERS = (
@@ -58,7 +63,7 @@ VALUES = {
     "portal": "http://localhost:8080", "code": "6wqxU4", "minutes": "5", "date": "21 November 2026", "time": "10:15",
     "link": "http://localhost:8080/password-reset#id.token", "concerns": "It concerns you.", "whose": " (somebody)",
 }  # fmt: skip
-DOCUMENT = rules.KnownDocument(
+DOCUMENT = systems.KnownDocument(
     document_id="01936f00-0000-7000-8000-0000000000d1", record_id="01936f00-0000-7000-8000-0000000000e1",
     version_id="01936f00-0000-7000-8000-0000000000f1", document_type="medical_report", category="care_reports",
     author_id=PERSON, level="standard",
@@ -129,17 +134,6 @@ def test_a_language_we_do_not_write_becomes_french(language: str | None) -> None
     assert rules.language_of(language) == "fr"
 
 
-def test_one_thing_is_told_at_the_first_mail_address() -> None:
-    contacts = [{"kind": "mobile", "value": "+352"}, {"kind": "email", "value": "a@example.lu"}]
-    assert rules.best_contact(contacts) == ("email", "a@example.lu")
-
-
-def test_without_a_mail_address_it_is_told_by_sms_and_without_either_not_at_all() -> None:
-    assert rules.best_contact([{"kind": "mobile", "value": "+352"}]) == ("mobile", "+352")
-    assert rules.best_contact([]) is None
-    assert rules.best_contact([{"kind": "pigeon", "value": "x"}]) is None
-
-
 def test_an_sms_keeps_its_client_reference_which_is_fit_for_a_files_name() -> None:
     every = itertools.product((EVENT, OTHER_EVENT), (PERSON, OTHER_PERSON))
     made = {rules.client_reference_for(event, person) for event, person in every}
@@ -160,18 +154,35 @@ def test_what_opens_a_reset_stands_behind_the_hash_where_no_server_sees_it(porta
 # --- subscriptions ----------------------------------------------------------------------------------------------------
 
 
-def test_an_agent_manages_subscriptions() -> None:
-    assert rules.may_manage_subscriptions("agent")
+def test_an_agent_manages_everybody_s_subscriptions() -> None:
+    assert systems.owner("agent", None, None) == Owner(None, None)
+
+
+@pytest.mark.parametrize("capacity", ["machine", "professional"])
+def test_software_manages_its_own_where_it_works(capacity: str) -> None:
+    assert systems.owner(capacity, "client", "hospital") == Owner("client", "hospital")
+    assert systems.owner(capacity, "client", None) is None
 
 
 @pytest.mark.parametrize("capacity", ["patient", "professional", "machine", "", "Agent"])
 def test_nobody_else_manages_subscriptions(capacity: str) -> None:
-    assert not rules.may_manage_subscriptions(capacity)
+    assert systems.owner(capacity, None, "hospital") is None
+
+
+@pytest.mark.parametrize(
+    ("until", "again"),
+    [(None, systems.LOOK_AGAIN), (timedelta(minutes=3), timedelta(minutes=3)), (timedelta(days=9), systems.LOOK_AGAIN)],
+)
+def test_what_was_told_is_looked_at_again_when_the_clock_ends_it_and_each_day_at_the_latest(
+    until: timedelta | None, again: timedelta
+) -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    assert systems.look_again_at(None if until is None else at + until, at) == at + again
 
 
 @pytest.mark.parametrize("event_type", FOREIGN_EVENT_TYPES)
 def test_a_known_event_type_may_be_subscribed_to(event_type: str) -> None:
-    assert rules.wrong_event_types([event_type]) == []
+    assert systems.wrong_event_types([event_type]) == []
 
 
 @pytest.mark.parametrize(
@@ -186,7 +197,7 @@ def test_a_known_event_type_may_be_subscribed_to(event_type: str) -> None:
     ],
 )
 def test_any_other_event_type_is_refused_where_it_stands(wished: object, pointer: str) -> None:
-    assert [error["pointer"] for error in rules.wrong_event_types(wished)] == [pointer]
+    assert [error["pointer"] for error in systems.wrong_event_types(wished)] == [pointer]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +217,10 @@ def test_a_page_is_asked_for_within_its_bounds(page: tuple[Any, Any, Any], point
 
 
 def test_a_credential_is_random_in_all_its_parts() -> None:
-    one, other = rules.credential_from(bytes(range(64))), rules.credential_from(bytes(range(1, 65)))
+    one, other = (
+        systems.credential_from(bytes(range(64))),
+        systems.credential_from(bytes(range(1, 65))),
+    )
     assert one.queue.startswith("sub.") and len(one.queue) == 30
     assert one.username.startswith("foreign-")
     assert len(one.password) == 43  # 256 bits
@@ -217,29 +231,29 @@ def test_a_credential_is_random_in_all_its_parts() -> None:
 @pytest.mark.parametrize("length", [0, 63, 65])
 def test_a_credential_is_never_made_of_less(length: int) -> None:
     with pytest.raises(ValueError, match="64"):
-        rules.credential_from(bytes(length))
+        systems.credential_from(bytes(length))
 
 
 def test_the_right_password_matches_its_digest() -> None:
-    assert rules.password_matches("secret", rules.password_digest("secret"))
+    assert systems.password_matches("secret", systems.password_digest("secret"))
 
 
 @pytest.mark.parametrize(("offered", "kept"), [("wrong", "secret"), ("", "secret"), ("secret ", "secret")])
 def test_a_wrong_password_does_not(offered: str, kept: str) -> None:
-    assert not rules.password_matches(offered, rules.password_digest(kept))
+    assert not systems.password_matches(offered, systems.password_digest(kept))
 
 
 def test_an_unknown_user_has_no_password_at_all() -> None:
-    assert not rules.password_matches("", None)
-    assert not rules.password_matches("anything", None)
+    assert not systems.password_matches("", None)
+    assert not systems.password_matches("anything", None)
 
 
 def test_the_digest_is_not_the_password() -> None:
-    assert b"secret" not in rules.password_digest("secret")
+    assert b"secret" not in systems.password_digest("secret")
 
 
 def test_a_queue_is_durable_and_bounded_in_bytes_and_age() -> None:
-    assert rules.queue_arguments() == {
+    assert systems.queue_arguments() == {
         "x-queue-type": "quorum",
         "x-max-length-bytes": 67108864,
         "x-overflow": "reject-publish",
@@ -248,9 +262,9 @@ def test_a_queue_is_durable_and_bounded_in_bytes_and_age() -> None:
 
 
 def test_a_queue_is_gone_for_good_only_when_no_event_can_be_on_its_way() -> None:
-    assert rules.queue_stays_removed(None, AT)
-    assert rules.queue_stays_removed(AT - timedelta(minutes=2), AT)
-    assert not rules.queue_stays_removed(AT - timedelta(seconds=119), AT)
+    assert systems.queue_stays_removed(None, AT)
+    assert systems.queue_stays_removed(AT - timedelta(minutes=2), AT)
+    assert not systems.queue_stays_removed(AT - timedelta(seconds=119), AT)
 
 
 # --- what a foreign account may do ------------------------------------------------------------------------------------
@@ -259,16 +273,16 @@ OWN = {"own_vhost": "opendsp-subscribers", "own_queue": "sub.mine"}
 
 
 def test_a_foreign_account_enters_the_subscribers_vhost() -> None:
-    assert rules.may_enter("opendsp-subscribers", "opendsp-subscribers")
+    assert systems.may_enter("opendsp-subscribers", "opendsp-subscribers")
 
 
 @pytest.mark.parametrize("vhost", ["opendsp", "/", "", "opendsp-subscribers2"])
 def test_a_foreign_account_enters_no_other_vhost(vhost: str) -> None:
-    assert not rules.may_enter(vhost, "opendsp-subscribers")
+    assert not systems.may_enter(vhost, "opendsp-subscribers")
 
 
 def test_a_foreign_account_reads_its_own_queue() -> None:
-    assert rules.may_touch("opendsp-subscribers", "queue", "sub.mine", "read", **OWN)
+    assert systems.may_touch("opendsp-subscribers", "queue", "sub.mine", "read", **OWN)
 
 
 @pytest.mark.parametrize(
@@ -285,11 +299,11 @@ def test_a_foreign_account_reads_its_own_queue() -> None:
     ],
 )
 def test_a_foreign_account_touches_nothing_else(vhost: str, resource: str, name: str, permission: str) -> None:
-    assert not rules.may_touch(vhost, resource, name, permission, **OWN)
+    assert not systems.may_touch(vhost, resource, name, permission, **OWN)
 
 
 def test_an_account_without_a_queue_touches_nothing_at_all() -> None:
-    assert not rules.may_touch("opendsp-subscribers", "queue", "", "read", own_vhost="opendsp-subscribers",
+    assert not systems.may_touch("opendsp-subscribers", "queue", "", "read", own_vhost="opendsp-subscribers",
                                own_queue=None)  # fmt: skip
 
 
@@ -297,7 +311,7 @@ def test_an_account_without_a_queue_touches_nothing_at_all() -> None:
 
 
 def test_a_deposit_is_told_as_a_cloudevent_of_ids_and_codes() -> None:
-    event = rules.deposited_event(EVENT, DOCUMENT, "2026-11-21T09:15:00.000000Z")
+    event = systems.deposited_event(EVENT, DOCUMENT, "2026-11-21T09:15:00.000000Z")
     assert json.loads(encode(event)) == {
         "specversion": "1.0",
         "id": EVENT,
@@ -319,7 +333,9 @@ def test_a_deposit_is_told_as_a_cloudevent_of_ids_and_codes() -> None:
 
 
 def test_a_new_level_is_told_without_the_one_before_and_without_the_author() -> None:
-    event = rules.confidentiality_changed_event(EVENT, replace(DOCUMENT, level="confidential"), "2026-11-21T09:15:00Z")
+    event = systems.confidentiality_changed_event(
+        EVENT, replace(DOCUMENT, level="confidential"), "2026-11-21T09:15:00Z"
+    )
     assert event.type == DOCUMENT_CONFIDENTIALITY_CHANGED
     assert event.data["level"] == "confidential"
     assert not {"previous", "author_id", "title"} & set(event.data)
@@ -328,7 +344,10 @@ def test_a_new_level_is_told_without_the_one_before_and_without_the_author() -> 
 
 @pytest.mark.parametrize(
     ("made", "type_", "named"),
-    [(rules.blocked_event, DOCUMENT_BLOCKED, "blocked_at"), (rules.released_event, DOCUMENT_RELEASED, "released_at")],
+    [
+        (systems.blocked_event, DOCUMENT_BLOCKED, "blocked_at"),
+        (systems.released_event, DOCUMENT_RELEASED, "released_at"),
+    ],
 )
 def test_a_patient_block_is_told_without_a_reason_and_without_whose_it_was(made: Any, type_: str, named: str) -> None:
     event = made(EVENT, replace(DOCUMENT, restricted=(OTHER_PERSON,)), "2026-11-21T09:15:00.000000Z")
@@ -338,12 +357,12 @@ def test_a_patient_block_is_told_without_a_reason_and_without_whose_it_was(made:
 
 
 def test_the_same_event_is_the_same_bytes_however_often_it_is_sent() -> None:
-    event = rules.deposited_event(EVENT, DOCUMENT, "2026-11-21T09:15:00.000000Z")
+    event = systems.deposited_event(EVENT, DOCUMENT, "2026-11-21T09:15:00.000000Z")
     assert encode(event) == encode(event)
 
 
 def test_the_sdk_and_the_reference_subscriber_understand_what_goes_out() -> None:
-    body = encode(rules.deposited_event(EVENT, DOCUMENT, "2026-11-21T09:15:00.000000Z"))
+    body = encode(systems.deposited_event(EVENT, DOCUMENT, "2026-11-21T09:15:00.000000Z"))
     read = JSONFormat().read(CloudEvent, body)
     assert read.get_id() == EVENT and read.get_subject() == DOCUMENT.record_id
     taken = understood("application/cloudevents+json; charset=utf-8", body)
@@ -367,20 +386,20 @@ def test_the_reference_subscriber_takes_nothing_else_for_an_event(content_type: 
 
 
 def test_dossier_hears_of_a_document_what_a_decision_needs_and_no_more() -> None:
-    assert rules.facts_for_readers(DOCUMENT) == {
+    assert systems.facts_for_readers(DOCUMENT) == {
         "record_id": DOCUMENT.record_id, "category": "care_reports", "type": DOCUMENT.document_type, "folder": "",
         "level": "standard", "author_id": PERSON, "patient_blocked": False, "withheld": False, "restricted": [],
     }  # fmt: skip
 
 
 def test_dossier_hears_whom_the_document_is_hidden_from() -> None:
-    facts = rules.facts_for_readers(replace(DOCUMENT, restricted=(PERSON, OTHER_PERSON)))
+    facts = systems.facts_for_readers(replace(DOCUMENT, restricted=(PERSON, OTHER_PERSON)))
     assert facts["restricted"] == [PERSON, OTHER_PERSON]
 
 
 def test_each_establishment_is_asked_about_once() -> None:
     found = [{"establishment_id": "b"}, {"establishment_id": "a"}, {"establishment_id": "b"}]
-    assert rules.establishments_of(found) == ["a", "b"]
+    assert systems.establishments_of(found) == ["a", "b"]
 
 
 def test_every_subscription_of_the_contract_has_its_handler() -> None:
@@ -421,8 +440,7 @@ def test_the_catalogue_has_a_text_for_every_occasion_and_none_for_others(languag
     mails = {name for name, told in catalogue(language)["mail"].items() if isinstance(told, dict)}
     letters = {name for name, told in catalogue(language)["letter"].items() if isinstance(told, dict)}
     of_notices = {rules.occasion_of_notice(occasion) for occasion in NOTICE_OCCASIONS}
-    of_records = {"record_first_accessed_by", *OCCASIONS}
-    assert mails == set(MAILS) == {*rules.OCCASION_OF_PURPOSE.values(), *of_notices, *of_records}
+    assert mails == set(MAILS) >= {*rules.OCCASION_OF_PURPOSE.values(), *of_notices}
     assert set(catalogue(language)["sms"]) == set(SMS)
     assert letters == set(LETTERS) == {*rules.LETTER_OF_INVITED.values(), rules.LETTER_OF_RECOVERY, "record_opened"}
 
@@ -567,6 +585,30 @@ def test_a_letter_carries_name_and_address_and_embeds_its_fonts() -> None:
     assert b"/FontFile2" in pdf and b"/Helvetica" not in pdf
 
 
+def modules_at(pdf: bytes, page: int, text: str, x: float, y: float, size: float) -> tuple[list[bool], list[bool]]:
+    """The dark modules that a QR code of this text has, and those that are printed where it should stand."""
+    matrix = segno.make_qr(text, error="m").matrix
+    scale, step = 16, size / (len(matrix) + 8)  # pixels in a millimetre
+    image = pdfium.PdfDocument(pdf)[page].render(scale=scale * 25.4 / 72).to_pil().convert("L")
+    printed = [
+        image.getpixel((round((x + (right + 4.5) * step) * scale), round((y + (down + 4.5) * step) * scale))) < 128
+        for down in range(len(matrix)) for right in range(len(matrix))
+    ]  # fmt: skip
+    return [bool(dark) for row in matrix for dark in row], printed
+
+
+def test_the_codes_can_be_read_by_a_camera_and_reach_no_server_on_the_way() -> None:
+    letter = letters_port._Letter(sheet())
+    seen: list[tuple[int, str, float, float, float]] = []
+    draw = letter._qr
+    letter._qr = lambda text, x, y, size: (seen.append((letter.page_no(), text, x, y, size)), draw(text, x, y, size))  # type: ignore[assignment, method-assign]
+    pdf = bytes(letter.compose().output())
+    assert [text for _, text, *_ in seen] == ["http://localhost:8080/#activation=K7QM-3XWP-9RTD", "R4TK9WPX"]
+    for page, text, x, y, size in seen:
+        wanted, printed = modules_at(pdf, page - 1, text, x, y, size)
+        assert wanted == printed and True in wanted and False in wanted
+
+
 def test_the_address_stands_in_the_window_and_the_codes_do_not() -> None:
     seen: list[tuple[str, float, float]] = []
     page = PdfReader(io.BytesIO(render(sheet()))).pages[0]
@@ -583,8 +625,10 @@ def test_the_address_stands_in_the_window_and_the_codes_do_not() -> None:
 
 def test_a_letter_is_readable_by_its_owner_only_and_leaves_nothing_beside_it(tmp_path: Any) -> None:
     letters = Letters(str(tmp_path / "letters"))
-    path = letters.print(sheet())
-    assert path.name == f"{EVENT}.pdf" and path.stat().st_mode & 0o777 == 0o600
+    printed, path = letters.print(sheet()), tmp_path / "letters" / f"{EVENT}.pdf"
+    assert printed.digest == sha256(path.read_bytes()).digest()
+    assert printed.pages == len(PdfReader(io.BytesIO(path.read_bytes())).pages)
+    assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
@@ -593,8 +637,10 @@ def test_printing_again_replaces_the_letter_and_what_a_crash_left(tmp_path: Any)
     letters = Letters(str(tmp_path))
     (tmp_path / f".{EVENT}.part").write_bytes(b"half a let")
     (tmp_path / f".{EVENT}.part").chmod(0o644)
-    first = letters.print(sheet()).read_bytes()
-    path = letters.print(sheet(activation_code="AAAA-BBBB-CCCC"))
+    path = tmp_path / f"{EVENT}.pdf"
+    letters.print(sheet())
+    first = path.read_bytes()
+    letters.print(sheet(activation_code="AAAA-BBBB-CCCC"))
     assert path.read_bytes() != first and "AAAA-BBBB-CCCC" in text_of(path.read_bytes())
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
     assert path.stat().st_mode & 0o777 == 0o600

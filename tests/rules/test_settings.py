@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from services import settings
-from services.settings import Settings
+from services.settings import Broker, Settings
 
 Told = Callable[..., Settings]
 
@@ -36,6 +37,20 @@ def test_the_file_is_read_and_the_environment_stands_before_it(told: Told) -> No
     assert found.profile == "production"
 
 
+def test_questions_go_where_events_go_unless_told_otherwise(told: Told) -> None:
+    found = told('broker_host = "mq"\nbroker_user = "audit"\nbroker_password = "secret"\n')
+    assert found.broker_of("rpc") == found.broker_of("events") == Broker("mq", 5672, "opendsp", "audit", "secret")
+
+
+@pytest.mark.parametrize("part, value", [
+    ("host", "mq-rpc"), ("port", 5673), ("vhost", "questions"), ("user", "audit-rpc"), ("password", "other"),
+])  # fmt: skip
+def test_a_broker_of_their_own_differs_in_what_is_said_of_it_alone(told: Told, part: str, value: str | int) -> None:
+    found = told('broker_host = "mq"\nbroker_user = "audit"\n', **{f"rpc_broker_{part}": str(value)})
+    assert found.broker_of("events") == Broker("mq", 5672, "opendsp", "audit", "")
+    assert found.broker_of("rpc") == replace(found.broker_of("events"), **{part: value})
+
+
 def test_a_setting_nobody_knows_is_refused(told: Told) -> None:
     with pytest.raises(ValueError, match="unknown settings broker_prt"):
         told("broker_prt = 5673\n")
@@ -52,7 +67,7 @@ def test_the_local_profile_listens_on_loopback(told: Told, bind: str) -> None:
 
 
 @pytest.mark.parametrize("bind", ["0.0.0.0:8080", ":8080", "[::]:8080", "192.0.2.1:8080", "127.0.0.1.example.org:8080"])
-@pytest.mark.parametrize("door", ["gateway_bind", "broker_auth_bind"])
+@pytest.mark.parametrize("door", ["gateway_bind", "broker_auth_bind", "monitor_bind"])
 def test_the_local_profile_refuses_to_listen_beyond_loopback_and_production_does_not(
     told: Told, door: str, bind: str
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from deploy.local.supervise import wait_until
 from services.audit import store
 from services.audit.contract import AccessTraced, traced
 from services.audit.notary import Notary
@@ -47,10 +48,16 @@ class Log:
         return told
 
     def seal(self) -> None:
-        """Has the notary work until nothing waits."""
+        """Has the notary work until nothing waits.
+
+        The place of one that was killed is free once the database sees its connection gone, which takes it a moment.
+        """
+        assert wait_until(self._sealed, 60)
+
+    def _sealed(self) -> bool:
         while self.notary.work():
             pass
-        assert self.notary.at_work
+        return self.notary.at_work
 
     def sql(self, statement: str, **values: Any) -> list[Any]:
         """Runs a statement in a transaction of its own."""
@@ -71,7 +78,7 @@ class Log:
         self.sessions.engine.dispose()
 
 
-def document_read(record_id: str, **facts: Any) -> AccessTraced:
+def document_read(record_id: str | None, **facts: Any) -> AccessTraced:
     """A reading of a document of a record."""
     given: dict[str, Any] = {
         "at": now(), "record_id": record_id, "object_id": new_id(), "object_type": "document", "ground": "circle",

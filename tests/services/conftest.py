@@ -6,16 +6,32 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from argon2 import PasswordHasher
 
 from deploy.local import processes
 from deploy.local.stack import Stack
 from services.db import new_id
 from services.documents.ports.blobs import Blobs
+from services.dossier import presence_code
+from services.identity.ports import hashing
 from services.settings import Settings
 from tests.builders import House
 from tests.services.dossier_house import DossierHouse, emptied
 from tests.services.identity_house import Front, identity_house
+from tests.services.news_house import Newsroom, Ring
+from tests.services.post_house import Provider
+from tests.services.thread_house import Threads
 from tests.services.ward import Ward
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_hashes() -> None:
+    """Secrets are hashed for next to nothing within the tests' own process; what one costs in a service, and that it is
+    paid, is told by test_hash_costs.py."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    presence_code._HASHER = hashing._HASHER = cheap
+    presence_code._NO_CODE = presence_code.hash_of(presence_code.draw())
+    hashing.nobodys_hash.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +79,43 @@ def front(database: Callable[[str], str]) -> Iterator[Front]:
     house = identity_house(database)
     yield Front(house)
     house.close()
+
+
+# --- people who are told something ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def together(database: Callable[[str], str]) -> Iterator[House]:
+    """Those who have to be there for anybody to be told anything."""
+    house = identity_house(database, "dossier", "notifications")
+    yield house
+    house.close()
+
+
+@pytest.fixture(scope="module")
+def ring(together: House, infra: Stack) -> Ring:
+    """Made once: what they have heard is forgotten before each test."""
+    return Newsroom.of(together, infra).ring()
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    made = Provider()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+# --- people who write to one another ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def writers(database: Callable[[str], str]) -> Iterator[House]:
+    house = House(database, ("dossier", "notifications"))
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def mail(writers: House, infra: Stack) -> Threads:
+    return Threads.fresh(writers, infra)

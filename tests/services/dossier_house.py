@@ -22,6 +22,7 @@ from services.identity.contract import AccountActivated
 from services.refusals import Refusal
 from services.tokens import Caller
 from tests import builders
+from tests.builders import said
 
 WORDING = next(iter(contract.DECLARATION_WORDINGS))
 RISK = {"risk_accepted": True, "risk_version": next(iter(contract.RISK_WORDINGS))}
@@ -151,8 +152,8 @@ class DossierHouse:
         """The statements that reach the database inside the block."""
         seen: list[str] = []
 
-        def note(*args: Any) -> None:
-            seen.append(args[2])
+        def note(_connection: Any, _cursor: Any, statement: str, _parameters: Any, asked: Any, _many: bool) -> None:
+            seen.append(said(statement, asked))
 
         sa.event.listen(self.sessions.engine, "before_cursor_execute", note)
         try:

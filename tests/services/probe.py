@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from nameko.extensions import DependencyProvider
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from services.bus import Received, Service, emit, on, rpc, rpc_public, rpc_system
+from services.bus import Received, Service, emit, on, rpc, rpc_public, rpc_system, woken
 from services.bus.outbox import Relay
 from services.db import new_id, once, remember
 from services.refusals import Refusal, TooManyTries
@@ -45,11 +45,12 @@ class Begged:
 
 @dataclass(frozen=True)
 class Seen:
-    """One of many that nobody waits for; on the bus under the name of those that travel together."""
+    """One of many that nobody waits for."""
 
-    type: ClassVar[str] = "access_traced.v1"
+    type: ClassVar[str] = "seen.v1"
     subject: ClassVar[str | None] = None
     prompt: ClassVar[bool] = False
+    bundled: ClassVar[bool] = True
 
     thing_id: str
     mood: str
@@ -183,6 +184,28 @@ class Probe(Service):
     def beg(self, context: Context, *, thing_id: str) -> str:
         with self.db.transaction(context) as session:
             return emit(session, Begged(thing_id=thing_id))
+
+    @rpc_public
+    def leave_errands(self, context: Context, *, whats: list[str]) -> bool:
+        with self.db.transaction() as session:
+            session.execute(sa.text("create table if not exists errands (what text)"))
+            for what in whats:
+                session.execute(sa.text("insert into errands values (:what)"), {"what": what})
+            session.execute(sa.text("select pg_notify('errands', '')"))
+        return True
+
+    @woken("errands", every=3600)
+    def run_an_errand(self) -> bool:
+        with self.db.transaction() as session:
+            if session.scalar(sa.text("select to_regclass('errands')")) is None:
+                return False
+            one = "delete from errands where ctid = (select ctid from errands limit 1) returning what"
+            what = session.scalar(sa.text(one))
+            if what is not None:
+                _mark(session, f"errand {what}")
+        if what == "bad":
+            raise ValueError("a bad errand")
+        return what is not None
 
     @rpc
     def who_am_i(self, caller: Caller) -> dict[str, Any]:

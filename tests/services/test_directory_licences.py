@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from services.db import now, rfc3339
 from services.directory.models import Professional
 from services.refusals import InvalidInput
-from tests.builders import House
+from tests.builders import House, said
 from tests.services.care_house import Care
 
 
@@ -162,8 +162,8 @@ def test_a_change_that_fails_half_way_is_made_whole_the_next_time(care: Care, wh
     note(care, whose, "suspended", until=over)
     engine = care.house.sessions["directory"].engine
 
-    def die(_c: Any, _k: Any, statement: str, *_: Any) -> None:
-        if "insert into outbox" in statement:
+    def die(_c: Any, _k: Any, statement: str, _parameters: Any, asked: Any, _many: bool) -> None:
+        if "insert into outbox" in said(statement, asked):
             raise ConnectionError
 
     sa.event.listen(engine, "before_cursor_execute", die)

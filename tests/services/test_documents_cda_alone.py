@@ -179,9 +179,11 @@ def test_the_health_fund_deposits_its_document_as_an_institution(clinic: Clinic)
     clinic.put(started, data)
     document_id = clinic.commit(software, started, data)["document_id"]
     [row] = clinic.sql(
-        "select author_kind, author_id, institution_id from documents where document_id = :d", d=document_id
+        "select author_kind, author_id, institution_id, establishment_id from documents where document_id = :d",
+        d=document_id,
     )
     assert (row.author_kind, row.author_id, str(row.institution_id)) == ("institution", None, software.establishment_id)
+    assert row.establishment_id == row.institution_id
     [trace] = clinic.traces("document.created")
     assert (trace["ground"], trace["rule"]) == ("institution", "institution/health_fund")
     assert trace["establishment_id"] == software.establishment_id and trace["professional_id"] is None

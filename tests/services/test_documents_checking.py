@@ -25,10 +25,10 @@ from services.documents import contract, examining, renditions
 from services.documents.examiner import Examiner
 from services.documents.ports.blobs import Blobs
 from services.documents.ports.sandbox import Sandbox
-from services.documents.ports.virus_scan import VirusScan
 from services.documents.rules_findings import Findings, Rendition
 from services.dossier.contract import RecordNotFound
 from services.settings import Settings
+from services.virus_scan import VirusScan
 from tests.builders import pdf, png
 from tests.services.clamd import VIRUS, Clamd
 from tests.services.hostile_files import locked_pdf, pdf_of

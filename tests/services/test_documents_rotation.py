@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from services.documents.ports.keys import KeyFile, Keys
+from services.documents.ports.keys import Keys
+from services.keys import KeyFile
 from services.sealing import BytesTampered
 from tests.builders import pdf
 from tests.services.ward import Ward, at_once

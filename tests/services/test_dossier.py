@@ -309,7 +309,7 @@ def test_the_holder_adds_and_removes_and_the_ground_comes_and_goes_with_the_answ
     assert house.scope(doctor, record_id).clauses
     house.dossier.remove_from_circle(holder, record_id=record_id, professional_id=doctor.professional_id)
     assert house.scope(doctor, record_id).clauses == ()
-    data = {"record_id": record_id, "professional_id": doctor.professional_id}
+    data = {"record_id": record_id, "professional_id": doctor.professional_id, "by": holder.patient_id}
     assert house.events("circle_member_added.v1") == house.events("circle_member_removed.v1") == [data]
     assert [t["action"] for t in house.traces() if t["action"].startswith("circle")] == [
         "circle.added",
@@ -391,8 +391,8 @@ def ask_readers(house: DossierHouse, workplaces: list[str | None], record_id: st
     document = DocumentFacts("care_reports", "medical_report", "medical_data", "standard").to_wire()
     given = {"record_id": record_id} | document | facts
     context = builders.context("notifications")
-    answer = house.dossier.readers_at(context, establishment_ids=workplaces, facts=given)
-    return bool(answer["may_read"])
+    answer = house.dossier.readable_at(context, establishment_ids=workplaces, documents=[given])
+    return bool(answer["readable"][0])
 
 
 def test_an_establishment_hears_of_what_one_of_its_professionals_may_read(house: DossierHouse) -> None:

@@ -181,9 +181,11 @@ def test_of_two_who_accept_at_once_one_becomes_assistant(home: Home) -> None:
 
 def test_the_holder_side_with_the_right_ends_an_assistance_at_once(home: Home) -> None:
     parent, _ = home.represented_by()
+    told = []
     for by in (home.holder, parent):
         who, assistance = home.assisted_by()
         other, _ = home.assisted_by()
+        told.append({"grant_id": assistance, "cause": "holder", "person_id": who.patient_id, "by": by.patient_id})
         where = {"record_id": home.record, "assistant_id": assistance}
         assert refusal_code(home.dossier.end_assistant(other, **where)) == "not_allowed"
         assert refusal_code(home.dossier.end_assistant(home.person(), **where)) == "record_not_found"
@@ -191,7 +193,8 @@ def test_the_holder_side_with_the_right_ends_an_assistance_at_once(home: Home) -
         assert home.grounds(who) == [] and home.grounds(other) == ["assistant"]
         assert refusal_code(home.dossier.read_record(who, record_id=home.record)) == "record_not_found"
         assert refusal_code(home.dossier.end_assistant(by, **where)) == "assistant_not_found"
-    assert home.house.events("grant_ended.v1") == []  # they did it themselves
+    ended = home.house.events("grant_ended.v1")  # for the others to hear of, and who it was
+    assert [{name: each[name] for name in told[0]} for each in ended] == told
 
 
 def test_an_assistant_lets_go_themself_and_the_holder_is_told(home: Home) -> None:

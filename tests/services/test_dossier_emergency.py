@@ -58,7 +58,7 @@ def test_it_is_told_at_once_first_access_included_and_put_up_for_review(house: O
     who = {"record_id": record_id, "patient_id": holder.patient_id, "professional_id": doctor.professional_id}
     at = opened["starts_at"]
     assert house.events("emergency_access_opened.v1") == [{**who, "mandate_id": opened["mandate_id"], "at": at}]
-    assert house.events("record_first_accessed_by.v1") == [{**who, "ground": "emergency", "at": at}]
+    assert house.events("record_first_accessed_by.v1") == [{**who, "ground": "emergency", "at": at, "first": True}]
     [review] = house.rows(Review)
     assert (review.mandate_id, review.kind, review.state) == (opened["mandate_id"], "emergency", "waiting")
     assert (review.professional_id, review.establishment_id) == (doctor.professional_id, doctor.establishment_id)

@@ -13,6 +13,7 @@ from typing import Any
 import eventlet
 import pytest
 import sqlalchemy as sa
+from argon2 import PasswordHasher
 
 from services.db import new_id, now
 from services.dossier import models, presence, presence_code
@@ -332,7 +333,10 @@ def test_a_code_regenerated_while_it_was_compared_opens_nothing(house: DossierHo
     assert refusal_code(answer) == "presence_code_refused"
 
 
-def test_hashing_leaves_the_event_loop_free(house: DossierHouse) -> None:
+def test_hashing_leaves_the_event_loop_free(house: DossierHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    dear = PasswordHasher(time_cost=4, memory_cost=46 * 1024, parallelism=1)
+    monkeypatch.setattr(presence_code, "_HASHER", dear)
+    monkeypatch.setattr(presence_code, "_NO_CODE", dear.hash(presence_code.draw()))
     doctor, beats = house.professional(), []
 
     def beat() -> None:

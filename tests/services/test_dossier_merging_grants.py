@@ -126,10 +126,10 @@ def test_an_establishment_hears_of_a_document_by_its_ground_in_the_surviving_rec
     def hears(record_id: str) -> bool:
         document = contract.DocumentFacts("care_reports", "medical_report", "medical_data", "standard")
         facts = {"record_id": record_id, **document.to_wire()}
-        answer = house.dossier.readers_at(
-            builders.context("notifications"), establishment_ids=[doctor.establishment_id], facts=facts
+        answer = house.dossier.readable_at(
+            builders.context("notifications"), establishment_ids=[doctor.establishment_id], documents=[facts]
         )
-        return bool(answer["may_read"])
+        return bool(answer["readable"][0])
 
     assert hears(pair.record) and not hears(pair.other)
     pair.merge()

@@ -65,7 +65,7 @@ def test_the_holder_is_told_and_the_access_is_put_up_for_review(house: OwnAccess
     who = {"record_id": record_id, "patient_id": holder.patient_id, "professional_id": pharmacist.professional_id}
     at = opened["starts_at"]
     assert house.events("responsibility_access_opened.v1") == [{**who, "mandate_id": opened["mandate_id"], "at": at}]
-    assert house.events("record_first_accessed_by.v1") == [{**who, "ground": "responsibility", "at": at}]
+    assert house.events("record_first_accessed_by.v1") == [{**who, "ground": "responsibility", "at": at, "first": True}]
     [review] = house.rows(Review)
     assert (review.kind, review.state, review.mandate_id) == ("responsibility", "waiting", opened["mandate_id"])
     mandate = house.mandate(opened["mandate_id"])

@@ -132,7 +132,7 @@ def test_software_by_itself_is_given_what_concerns_no_record_and_deposits_whose_
     practice: Practice,
 ) -> None:
     given = practice.ask()
-    assert given["scope"] == "system/Practitioner.rs system/DocumentReference.c"
+    assert given["scope"] == "system/Practitioner.rs system/DocumentReference.c system/Subscription.cruds"
     me = practice.front.caller_of(given["access_token"])
     assert (me.capacity, me.professional_id, me.profession, me.purpose) == ("machine", None, None, None)
     refused_with("invalid_scope", lambda: practice.ask(scope="system/Patient.rs"))

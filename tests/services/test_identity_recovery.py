@@ -24,6 +24,7 @@ from services.identity.models_desk import Notice, PasswordReset
 from services.identity.models_factors import LuxTrustProduct, Passkey
 from services.refusals import InvalidInput, Refusal, SessionEnded, TooManyTries
 from services.tokens import Caller
+from tests import builders
 from tests.builders import context
 from tests.services.identity_house import KEY, Front, Person, counting, refused
 
@@ -219,18 +220,18 @@ def test_many_wrong_links_from_one_address_are_slowed_down(front: Front) -> None
 
 def statements(front: Front, call: Any) -> list[str]:
     """The words to the database that a call costs, without their values."""
-    said: list[str] = []
+    words: list[str] = []
     engine = front.sessions.engine
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        said.append(statement)
+    def note(_connection: Any, _cursor: Any, statement: str, _parameters: Any, asked: Any, _many: bool) -> None:
+        words.append(builders.said(statement, asked))
 
     sa.event.listen(engine, "before_cursor_execute", note)
     try:
         call()
     finally:
         sa.event.remove(engine, "before_cursor_execute", note)
-    return said
+    return words
 
 
 def test_whoever_asks_for_whom_gets_the_same_answer_after_the_same_work(front: Front) -> None:

@@ -74,6 +74,14 @@ OPEN: dict[tuple[str, str], set[str]] = {
     ("documents", "open_instances"): {"system/DocumentReference.rs"},
     ("documents", "open_rendered"): {"system/DocumentReference.rs"},
     ("documents", "images_of"): {"system/DocumentReference.rs"},
+    ("notifications", "create_subscription"): {"system/Subscription.cruds"},
+    ("notifications", "list_subscriptions"): {"system/Subscription.cruds"},
+    ("notifications", "read_subscription"): {"system/Subscription.cruds"},
+    ("notifications", "change_subscription"): {"system/Subscription.cruds"},
+    ("notifications", "end_subscription"): {"system/Subscription.cruds"},
+    ("notifications", "replay_subscription"): {"system/Subscription.cruds"},
+    ("notifications", "resume_subscription"): {"system/Subscription.cruds"},
+    ("notifications", "test_subscription"): {"system/Subscription.cruds"},
 }
 """What is not here is closed to software, whatever it was given."""
 

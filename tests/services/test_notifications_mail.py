@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,12 +42,13 @@ SUBJECTS = WORDS.map(lambda words: " ".join(words.split()))  # as the catalogues
 class Server(Controller):
     """An SMTP server that counts its connections, keeps every mail and can hang up on everybody."""
 
-    def __init__(self, port: int | None = None, **options: Any) -> None:
+    def __init__(self, port: int | None = None, ssl_context: ssl.SSLContext | None = None, **options: Any) -> None:
         self.mails: list[tuple[list[str], bytes]] = []
         self.lines: list[Any] = []
         self.answer = "250 OK"
         self._options = options
-        super().__init__(self, hostname="127.0.0.1", port=port or _free_port())
+        self.senders: list[str] = []
+        super().__init__(self, hostname="127.0.0.1", port=port or _free_port(), ssl_context=ssl_context)
 
     def start(self) -> None:
         super().start()
@@ -62,6 +71,7 @@ class Server(Controller):
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
         self.mails.append((envelope.rcpt_tos, envelope.content))
+        self.senders.append(envelope.mail_from)
         return "250 OK"
 
     def open(self) -> list[Any]:
@@ -235,3 +245,147 @@ def test_no_more_connections_wait_than_are_of_use(server: Server, monkeypatch: p
     until(lambda: len(server.open()) == 1)
     send(mailer)
     assert len(server.lines) == 3
+
+
+# --- encryption and authentication ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Certificate:
+    """A certificate of a mail server on loopback, which signs itself."""
+
+    file: str
+    context: ssl.SSLContext
+
+
+def certificate(folder: Path, address: str = "127.0.0.1") -> Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail")])
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    file, secret = folder / f"{address}.pem", folder / f"{address}.key"
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    secret.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                         serialization.NoEncryption()))  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file, secret)
+    return Certificate(str(file), context)
+
+
+class Door:
+    """Who may come in, and what they said on the way."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[bytes, bytes]] = []
+
+    def __call__(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, told: Any) -> AuthResult:
+        self.said.append((told.login, told.password))
+        return AuthResult(success=(told.login, told.password) == (b"dsp", b"s3cret"))
+
+
+@pytest.fixture(params=["starttls", "implicit"])
+def guarded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Server, Door, Settings]]:
+    """A server that speaks encrypted alone and wants a credential, and the settings that fit it."""
+    shown, door = certificate(tmp_path), Door()
+    if request.param == "starttls":
+        made = Server(tls_context=shown.context, require_starttls=True, authenticator=door, auth_required=True)
+    else:
+        made = Server(ssl_context=shown.context, authenticator=door, auth_required=True, auth_require_tls=False)
+    made.start()
+    yield made, door, replace(
+        Settings(process="notifications"), smtp_host="127.0.0.1", smtp_port=made.port, smtp_tls=request.param,
+        smtp_user="dsp", smtp_password="s3cret", smtp_ca_file=shown.file, mail_bounces_to="returned@example.lu",
+    )  # fmt: skip
+    made.stop()
+
+
+def test_mail_goes_encrypted_and_with_the_credential_and_comes_back_to_where_it_should(guarded: Any) -> None:
+    server, door, settings = guarded
+    mailer = Mailer(settings)
+    for turn in range(3):
+        send(mailer, message_id=f"<{turn}@opendsp>")
+    assert len(server.mails) == 3 and door.said == [(b"dsp", b"s3cret")], "on one connection"
+    assert server.senders == ["returned@example.lu"] * 3 and read(server.mails[0][1])["From"] == settings.mail_from
+
+
+def test_a_server_whose_certificate_is_not_trusted_is_told_nothing(guarded: Any, tmp_path: Path) -> None:
+    server, door, settings = guarded
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    other = certificate(elsewhere)  # another authority, the same name
+    for wrong in (replace(settings, smtp_ca_file=""), replace(settings, smtp_ca_file=other.file)):
+        with pytest.raises(OSError):
+            send(Mailer(wrong))
+    assert server.mails == [] and door.said == []
+
+
+def test_a_certificate_of_another_name_is_not_trusted(tmp_path: Path) -> None:
+    shown, door = certificate(tmp_path, "127.0.0.2"), Door()
+    server = Server(tls_context=shown.context, authenticator=door)
+    server.start()
+    try:
+        settings = replace(
+            Settings(process="notifications"), smtp_host="127.0.0.1", smtp_port=server.port, smtp_tls="starttls",
+            smtp_user="dsp", smtp_password="s3cret", smtp_ca_file=shown.file,
+        )  # fmt: skip
+        with pytest.raises(OSError):
+            send(Mailer(settings))
+        assert server.mails == [] and door.said == []
+    finally:
+        server.stop()
+
+
+def test_a_server_that_cannot_encrypt_hears_neither_credential_nor_mail(server: Server) -> None:
+    settings = replace(Settings(process="notifications"), smtp_host="127.0.0.1", smtp_port=server.port)
+    for tls in ("starttls", "implicit"):
+        with pytest.raises(OSError):
+            send(Mailer(replace(settings, smtp_tls=tls, smtp_user="dsp", smtp_password="s3cret")))
+    assert server.mails == []
+    send(Mailer(settings))
+    assert len(server.mails) == 1
+
+
+def test_a_wrong_credential_delays_the_mail_and_loses_it_not(guarded: Any) -> None:
+    server, _, settings = guarded
+    with pytest.raises(OSError) as wrong:
+        send(Mailer(replace(settings, smtp_password="stale")))
+    assert "stale" not in str(wrong.value) and server.mails == []
+    send(Mailer(settings))
+    assert len(server.mails) == 1
+
+
+def test_production_says_nothing_in_clear_to_another_machine() -> None:
+    remote = Settings(profile="production", smtp_host="mail.example.lu")
+    with pytest.raises(ValueError, match="smtp_tls"):
+        Mailer(remote)
+    Mailer(replace(remote, smtp_tls="starttls"))
+    Mailer(replace(remote, smtp_tls="implicit"))
+    Mailer(replace(remote, smtp_host="127.0.0.1"))
+    Mailer(replace(remote, profile="local"))
+
+
+def test_it_goes_encrypted_from_a_green_process_too(guarded: Any) -> None:
+    server, door, settings = guarded
+    script = (
+        "import eventlet; eventlet.monkey_patch()\n"
+        "import sys\n"
+        "from datetime import UTC, datetime\n"
+        "from services.notifications.ports.mail import Mailer\n"
+        "from services.notifications.ports.texts import MailText\n"
+        "from services.settings import Settings\n"
+        "host, port, tls, ca = sys.argv[1:]\n"
+        "mailer = Mailer(Settings(smtp_host=host, smtp_port=int(port), smtp_tls=tls, smtp_user='dsp',"
+        " smtp_password='s3cret', smtp_ca_file=ca))\n"
+        "for one in range(2):\n"
+        "    mailer.send(MailText('s', 'p', 'h'), to='zoe@example.lu', message_id='<x@opendsp>', language='fr',"
+        " at=datetime.now(UTC))\n"
+    )
+    told = (settings.smtp_host, str(settings.smtp_port), settings.smtp_tls, settings.smtp_ca_file)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script, *told], check=True, timeout=60)
+    assert len(server.mails) == 2 and len(door.said) == 1

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from services.db import Sessions, begun, ended_sessions, new_id, now, signing_keys
+from services.db import Sessions, begun, day_of, ended_sessions, new_id, now, signing_keys
 from services.refusals import InvalidInput, SessionEnded
 from tests.builders import caller
 
@@ -111,3 +112,16 @@ def test_a_begin_that_was_never_said_is_not_said_to_the_next(sessions: Sessions,
         connection.execute(add_key("one"))
     assert not said[0].startswith("begin")
     assert kept(sessions) == {"one"}
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        (datetime(2026, 11, 21, 22, 59, tzinfo=UTC), date(2026, 11, 21)),
+        (datetime(2026, 11, 21, 23, 0, tzinfo=UTC), date(2026, 11, 22)),
+        (datetime(2026, 7, 1, 21, 59, tzinfo=UTC), date(2026, 7, 1)),
+        (datetime(2026, 7, 1, 22, 0, tzinfo=UTC), date(2026, 7, 2)),
+    ],
+)
+def test_a_day_begins_at_midnight_in_luxembourg(moment: datetime, day: date) -> None:
+    assert day_of(moment) == day

@@ -24,13 +24,13 @@ from services.documents.examiner import Examiner
 from services.documents.ports.blobs import Blobs
 from services.documents.ports.keys import Keys
 from services.documents.ports.sandbox import Sandbox
-from services.documents.ports.virus_scan import VirusScan
 from services.dossier.contract import DECLARATION_WORDINGS, RISK_WORDINGS
 from services.identity.contract import AccountActivated
 from services.refusals import Refusal
 from services.settings import Settings
 from services.tokens import Caller
-from tests.builders import House, caller, context, pdf
+from services.virus_scan import VirusScan
+from tests.builders import House, caller, context, pdf, said
 
 HTTP = urllib3.PoolManager()
 SANDBOX = Sandbox()
@@ -213,8 +213,8 @@ class Ward:
         """The statements that a service's database gets meanwhile."""
         statements: list[str] = []
 
-        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            statements.append(statement)
+        def note(_connection: Any, _cursor: Any, statement: str, _parameters: Any, asked: Any, _many: bool) -> None:
+            statements.append(said(statement, asked))
 
         engine = self.house.sessions[service].engine
         sa.event.listen(engine, "before_cursor_execute", note)

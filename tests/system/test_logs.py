@@ -12,7 +12,7 @@ from tests.system.conftest import Village
 
 PROCESSES = (
     "identity", "directory", "dossier", "documents", "audit", "notifications", "gateway", "broker_auth",
-    "examiner", "notary",
+    "examiner", "notary", "stream", "monitor",
 )  # fmt: skip
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
 
@@ -38,7 +38,7 @@ def test_no_log_line_carries_a_name_a_matricule_a_title_a_code_or_a_token(villag
     for process in PROCESSES:
         settings = village.platform.settings(process)
         forbidden |= {s for s in (settings.broker_password, settings.s3_secret_key, settings.identity_key,
-                                  settings.notary_key) if s}  # fmt: skip
+                                  settings.notary_key, settings.vapid_key) if s}  # fmt: skip
     for process in (*PROCESSES, *INFRASTRUCTURE):
         text = "\n".join(village.platform.log_lines(process))
         # Each of ours says at least that it started; the parts of others may keep silent.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import requests
 
 from deploy.agency import establishment, newcomer
 from deploy.visitors import Visitor, wait_for
+from services.db import day_of
 from services.dossier.contract import PRIVACY_OFFICER, RESPONSIBILITY_CONDITIONS, RESPONSIBILITY_WORDINGS, RISK_WORDINGS
 from tests.system.conftest import Village
 
@@ -80,7 +82,7 @@ def test_an_emergency_is_opened_read_under_reviewed_and_seen_by_the_holder(villa
     [shown] = patient.ask("GET", f"{record}/mandates")["mandates"]
     assert shown["review"]["verdict"] == "justified" and shown["review"]["settled_at"]
 
-    day = opened["starts_at"][:10]
+    day = day_of(datetime.fromisoformat(opened["starts_at"]))
     counted = desk.ask("GET", f"/agency/reviews/statistics?from={day}&to={day}&limit=100")["professionals"]
     [mine] = [each for each in counted if each["professional_id"] == doctor.ids["professional_id"]]
     assert (mine["normal"], mine["emergency"]["opened"], mine["emergency"]["justified"]) == (0, 1, 1)

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 
-from services.notifications import rules, store
+from services.notifications import rules_subscriptions, store_subscriptions
 from services.settings import Settings, load
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 class BrokerAuth:
     """The WSGI application: four questions, two answers."""
 
-    def __init__(self, reading: store.Reading, vhost: str) -> None:
+    def __init__(self, reading: store_subscriptions.Reading, vhost: str) -> None:
         self._reading = reading
         self._vhost = vhost
         self._questions: dict[str, Callable[[Fields], bool]] = {
@@ -51,16 +51,16 @@ class BrokerAuth:
     def user(self, asked: Fields) -> bool:
         """Whether user name and password are those of an active subscription; the same work for any name."""
         with self._reading() as session:
-            found = store.active_credential(session, asked["username"])
-        return rules.password_matches(asked["password"], None if found is None else found[1])
+            found = store_subscriptions.active_credential(session, asked["username"])
+        return rules_subscriptions.password_matches(asked["password"], None if found is None else found[1])
 
     def vhost(self, asked: Fields) -> bool:
         """Whether an active subscriber may enter this vhost."""
-        return self._queue(asked) is not None and rules.may_enter(asked["vhost"], self._vhost)
+        return self._queue(asked) is not None and rules_subscriptions.may_enter(asked["vhost"], self._vhost)
 
     def resource(self, asked: Fields) -> bool:
         """Whether an active subscriber may do this with this queue or exchange."""
-        return rules.may_touch(
+        return rules_subscriptions.may_touch(
             asked["vhost"], asked["resource"], asked["name"], asked["permission"],
             own_vhost=self._vhost, own_queue=self._queue(asked),
         )  # fmt: skip
@@ -71,7 +71,7 @@ class BrokerAuth:
 
     def _queue(self, asked: Fields) -> str | None:
         with self._reading() as session:
-            found = store.active_credential(session, asked["username"])
+            found = store_subscriptions.active_credential(session, asked["username"])
         return None if found is None else found[0]
 
 
@@ -94,7 +94,7 @@ def _fields(environ: dict[str, Any]) -> Fields:
 def create_app(settings: Settings | None = None) -> BrokerAuth:
     """The application over the database of notifications."""
     settings = settings or load()
-    return BrokerAuth(store.reading(settings.database_url), settings.subscriber_vhost)
+    return BrokerAuth(store_subscriptions.reading(settings.database_url), settings.subscriber_vhost)
 
 
 def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

@@ -14,20 +14,26 @@ import os
 import signal
 import socket
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import segno
 from font_roboto import Roboto, RobotoBold
 from fpdf import FPDF
 
-from services.notifications.ports.press import Sheet
+from services.notifications.ports.letter_folder import LetterFolder
+from services.notifications.ports.press import Printed, Sheet
 from services.notifications.ports.texts import catalogue, date_text, fill
+from services.notifications.rules_batches import file_of
 
 # Millimetres. The window of a C5/6 envelope opens on the right, as on letters in Luxembourg and France.
 MARGIN = 22.0
 WINDOW = (108.0, 48.0, 84.0, 32.0)
 FOLD = 99.0
 CARD = (85.6, 54.0)  # ISO/IEC 7810 ID-1: fits where a bank card does
+QR = 21.0  # beside the activation code, with its quiet zone
+CARD_QR = 17.0
 
 INK = (28, 43, 51)
 ACCENT = (11, 85, 99)
@@ -39,31 +45,18 @@ class Letters:
     """The folder of letters waiting for the print shop."""
 
     def __init__(self, folder: str) -> None:
-        self._folder = Path(folder)
+        self._folder = LetterFolder(folder)
 
-    def print(self, sheet: Sheet) -> Path:
+    def print(self, sheet: Sheet) -> Printed:
         """Writes the letter's file, whole or not at all; a repeat replaces it. Raises OSError when it cannot."""
-        return self.write(sheet.letter_id, render(sheet))
+        letter = _Letter(sheet).compose()
+        content = bytes(letter.output())
+        self.write(sheet.letter_id, content)
+        return Printed(letter.page_no(), sha256(content).digest())
 
     def write(self, letter_id: str, content: bytes) -> Path:
         """Puts the bytes under the letter's name, durable when this returns."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._folder / f"{letter_id}.pdf"
-        part = self._folder / f".{letter_id}.part"
-        # One name per letter: what a killed process left behind is overwritten by the retry, not collected.
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(handle, 0o600)
-            file.write(content)
-            file.flush()
-            os.fsync(handle)
-        part.replace(path)
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        return path
+        return self._folder.write(file_of(letter_id), content)
 
 
 def render(sheet: Sheet) -> bytes:
@@ -158,7 +151,7 @@ class _Letter(FPDF):
         lines = [("activation_code", self.sheet.activation_code)]
         if self.sheet.presence_code is not None:
             lines.append(("presence_code", self.sheet.presence_code))
-        height = 3 + 13.6 * len(lines)
+        height = max(3 + 13.6 * len(lines), QR + 4)
         top = self.get_y()
         self.set_fill_color(*PALE)
         self.set_draw_color(*ACCENT)
@@ -168,9 +161,24 @@ class _Letter(FPDF):
         for label, code in lines:
             self._code_line(self.texts[label], code, size=12.5, x=MARGIN + 5)
             self.set_x(MARGIN + 5)
-            self.say(self.texts[f"{label}_hint"], size=8.5, colour=FAINT, w=self.epw - 10)
+            self.say(self.texts[f"{label}_hint"], size=8.5, colour=FAINT, w=self.epw - QR - 14)
             self.ln(3)
+        # What counts stands behind the #: no server on the way sees or logs it.
+        link = f"{self.sheet.portal.rstrip('/')}/#activation={self.sheet.activation_code}"
+        self._qr(link, MARGIN + self.epw - QR - 2, top + (height - QR) / 2, QR)
         self.set_y(top + height + 3)
+
+    def _qr(self, text: str, x: float, y: float, size: float) -> None:
+        """A QR code on white, as wide as told with the quiet zone that readers need [ISO/IEC 18004]."""
+        matrix = segno.make_qr(text, error="m").matrix
+        module = size / (len(matrix) + 8)
+        self.set_fill_color(255, 255, 255)
+        self.rect(x, y, size, size, style="F")
+        self.set_fill_color(0, 0, 0)
+        for down, row in enumerate(matrix, 4):
+            for right, dark in enumerate(row, 4):
+                if dark:
+                    self.rect(x + right * module, y + down * module, module, module, style="F")
 
     def _code_line(self, label: str, code: str, *, size: float, x: float) -> None:
         self.set_x(x)
@@ -207,10 +215,11 @@ class _Letter(FPDF):
         self.set_fill_color(*ACCENT)
         self.rect(x + 5, y + 14, 14, 0.8, style="F")
         self.set_xy(x + 5, y + 6)
-        self.say(self.texts["card_title"], size=12, style="B", colour=ACCENT, w=width - 10)
-        self.set_xy(x + 5, y + 21)
+        self.say(self.texts["card_title"], size=12, style="B", colour=ACCENT, w=width - CARD_QR - 12)
+        self._qr(code, x + width - CARD_QR - 4, y + 4, CARD_QR)
+        self.set_xy(x + 5, y + 24)
         self._code_line(self.texts["presence_code"], code, size=11, x=x + 5)
-        self.set_xy(x + 5, y + 32)
+        self.set_xy(x + 5, y + 33)
         self.say(self.texts["card_text"], size=7.5, colour=INK, w=width - 10, h=3.8)
 
 
@@ -224,11 +233,11 @@ def main() -> None:
         for line in lines:
             try:
                 job = json.loads(line)
-                Letters(job["folder"]).print(Sheet.from_wire(job["sheet"]))
-                answer = "done"
+                printed = Letters(job["folder"]).print(Sheet.from_wire(job["sheet"]))
+                answer = {"pages": printed.pages, "sha256": printed.digest.hex()}
             except Exception as broken:  # its kind alone: a text might hold what stands on the letter
-                answer = type(broken).__name__
-            asked.sendall(answer.encode() + b"\n")
+                answer = {"failed": type(broken).__name__}
+            asked.sendall(json.dumps(answer).encode() + b"\n")
 
 
 if __name__ == "__main__":

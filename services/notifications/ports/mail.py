@@ -8,6 +8,7 @@ carry it without anybody getting it twice.
 from __future__ import annotations
 
 import smtplib
+import ssl
 import threading
 import time
 from datetime import datetime
@@ -22,17 +23,31 @@ TIMEOUT = 10.0
 KEPT_FOR = 20.0  # seconds a connection waits for the next mail: less than any server would
 KEPT = 4
 _PERMANENT = range(500, 600)
+_CLOSING = (421,)  # the server's own trouble, not the recipient's [RFC 5321 3.8]
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class MailRefused(Exception):
     """The server will never take this mail (unknown or malformed address): sending again would not help."""
 
 
+class MailPutOff(OSError):
+    """The server takes this mail later, and others now (greylisting, a full mailbox)."""
+
+
 class Mailer:
-    """Sends mail through the server of the settings; what is temporary raises OSError and may be tried again."""
+    """Sends mail through the server of the settings; what is temporary raises OSError and may be tried again.
+
+    The server's certificate is checked against its name before a credential, an address or a code is said. Raises
+    ValueError for settings that would say them in clear to another machine.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        _refuse_clear(settings)
         self._host, self._port, self._sender = settings.smtp_host, settings.smtp_port, settings.mail_from
+        self._bounces_to = settings.mail_bounces_to or settings.mail_from
+        self._tls, self._user, self._password = settings.smtp_tls, settings.smtp_user, settings.smtp_password
+        self._trusted = ssl.create_default_context(cafile=settings.smtp_ca_file or None) if self._tls else None
         self._lock = threading.Lock()
         self._kept: list[tuple[float, smtplib.SMTP]] = []  # since when, the latest last
         self._sweeps = False
@@ -56,11 +71,13 @@ class Mailer:
         # An address beyond ASCII travels as it is, where the server knows how [RFC 6531].
         options = () if to.isascii() else ("SMTPUTF8", "BODY=8BITMIME")
         try:
-            server.sendmail(self._sender, [to], message, options)
+            server.sendmail(self._bounces_to, [to], message, options)
         except smtplib.SMTPRecipientsRefused as refused:
             if all(code in _PERMANENT for code, _ in refused.recipients.values()):
                 raise MailRefused() from None  # the answer repeats the address: it goes no further
-            raise OSError("recipient refused for now") from None
+            if any(code in _CLOSING for code, _ in refused.recipients.values()):
+                raise OSError("the mail server closes") from None
+            raise MailPutOff("recipient refused for now") from None
         except smtplib.SMTPNotSupportedError:
             raise MailRefused() from None  # an address this server cannot write, today or tomorrow
         except smtplib.SMTPDataError as refused:
@@ -76,8 +93,29 @@ class Mailer:
             if _is_there(server):
                 return server
             server.close()
+        server = self._connected()
+        try:
+            if self._user:
+                server.login(self._user, self._password)
+        except BaseException:
+            _hang_up(server)
+            raise
+        return server
+
+    def _connected(self) -> smtplib.SMTP:
+        """A new connection, encrypted where the settings say so: a server that cannot is told nothing."""
         # The name we greet with is fixed: asking the resolver for our own could take longer than the mail.
-        return smtplib.SMTP(self._host, self._port, local_hostname="opendsp.localhost", timeout=TIMEOUT)
+        name = "opendsp.localhost"
+        if self._tls == "implicit":
+            return smtplib.SMTP_SSL(self._host, self._port, name, timeout=TIMEOUT, context=self._trusted)
+        server = smtplib.SMTP(self._host, self._port, name, timeout=TIMEOUT)
+        if self._tls == "starttls":
+            try:
+                server.starttls(context=self._trusted)
+            except BaseException:
+                server.close()
+                raise
+        return server
 
     def _take(self) -> smtplib.SMTP | None:
         with self._lock:
@@ -124,6 +162,13 @@ def _hang_up(server: smtplib.SMTP) -> None:
         server.quit()
     except OSError:
         server.close()
+
+
+def _refuse_clear(settings: Settings) -> None:
+    if settings.profile != "production" or settings.smtp_tls:
+        return
+    if settings.smtp_host not in _LOOPBACK:
+        raise ValueError("smtp_tls must be starttls or implicit: codes and addresses travel to another machine")
 
 
 # --- the message ------------------------------------------------------------------------------------------------------

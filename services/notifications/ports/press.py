@@ -19,7 +19,14 @@ from functools import cache
 from typing import Any
 
 PATIENCE = 60.0  # seconds for one letter
-_DONE = b"done"
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What the press says of a letter's file, for the manifest of its batch."""
+
+    pages: int
+    digest: bytes
 
 
 @dataclass(frozen=True)
@@ -56,9 +63,10 @@ class Press:
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def print(self, sheet: Sheet) -> None:
+    def print(self, sheet: Sheet) -> Printed:
         """Makes the letter's file, durable when this returns; a repeat replaces it. Raises OSError when it cannot."""
-        _machine().ask({"folder": self._folder, "sheet": sheet.to_wire()})
+        told = _machine().ask({"folder": self._folder, "sheet": sheet.to_wire()})
+        return Printed(told["pages"], bytes.fromhex(told["sha256"]))
 
 
 class _Machine:
@@ -69,15 +77,17 @@ class _Machine:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def ask(self, job: dict[str, Any]) -> None:
+    def ask(self, job: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
             try:
                 answer = self._answer(json.dumps(job).encode() + b"\n")
             except BaseException:
                 self._end()  # whoever stops waiting leaves an answer behind that nobody else may take for theirs
                 raise
-        if answer != _DONE:
-            raise OSError(f"not printed: {answer.decode()}")
+        told: dict[str, Any] = json.loads(answer)
+        if "failed" in told:
+            raise OSError(f"not printed: {told['failed']}")
+        return told
 
     def _answer(self, line: bytes) -> bytes:
         ours = self._socket or self._start()

@@ -7,12 +7,11 @@ local stack, or a gateway that fetches files).
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Protocol
 
 import requests
 
+from services.notifications.ports.folder import Folder
 from services.settings import Settings
 
 TIMEOUT = 5.0
@@ -78,21 +77,9 @@ class SmsFolder:
     """A folder with one file per message, named by its client reference: a repeat overwrites."""
 
     def __init__(self, folder: str, sender: str) -> None:
-        self._folder, self._sender = Path(folder), sender
+        self._folder, self._sender = Folder(folder), sender
 
     def send(self, text: str, *, to: str, client_reference: str) -> None:
         """Writes the message's file, whole or not at all, durable when this returns."""
         message = {"to": to, "text": text, "sender": self._sender, "client_reference": client_reference}
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = self._folder / f".{client_reference}.part"
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(message, file, ensure_ascii=False)
-            file.flush()
-            os.fsync(handle)
-        part.replace(self._folder / f"{client_reference}.json")
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        self._folder.write(f"{client_reference}.json", json.dumps(message, ensure_ascii=False).encode())

@@ -1,0 +1,73 @@
+"""A deposit in one request of several parts: `metadata` says what comes, a `file` follows, sealed on the way.
+
+The sender is asked nothing twice: what the metadata says goes to the service, whose answer says where the bytes go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import request
+
+from gateway import multipart, streams
+from gateway.caller import gateway_key
+from gateway.operations import JSON, Shape, loaded
+
+REFUSALS = ("malformed_multipart", "invalid_json")
+"""What can be refused of the parts themselves."""
+
+_BYTES = {"type": "string", "contentMediaType": "application/octet-stream"}
+
+
+def form(
+    said: type[Shape], kinds: Iterable[str], *, several: bool = False, or_else: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The request's body as the OpenAPI document shows it.
+
+    said: the shape of part `metadata`. kinds: media types that files may have. several: there are many files.
+    or_else: other bodies that are taken instead, by their media type.
+    """
+    file, shown = ({"type": "array", "items": _BYTES}, ["…", "…"]) if several else (_BYTES, "…")
+    parts = {
+        "schema": {
+            "type": "object",
+            "required": ["metadata", "file"],
+            "properties": {"metadata": {"$ref": f"#/components/schemas/{said.__name__}"}, "file": file},
+        },
+        "example": {"metadata": said.example, "file": shown},
+        "encoding": {"metadata": {"contentType": JSON}, "file": {"contentType": ", ".join(kinds)}},
+    }
+    return {"required": True, "content": {"multipart/form-data": parts, **(or_else or {})}}
+
+
+def one_file(
+    account_id: str, said: type[Shape], start: Callable[..., dict[str, Any]]
+) -> tuple[dict[str, Any], streams.Received]:
+    """Takes in the one file of this request: what the service said of it at its start, and what went into the store.
+
+    start: asks the service, with what the metadata says and `gateway_key`.
+    Refuses: as `opened`, `start` and `streams.store` do.
+    """
+    with opened(account_id, said) as (metadata, deposit):
+        started = start(**metadata, gateway_key=gateway_key())
+        return started, put(deposit.file(), started)
+
+
+@contextmanager
+def opened(account_id: str, said: type[Shape]) -> Iterator[tuple[dict[str, Any], multipart.Deposit]]:
+    """What this request's metadata says, and the deposit whose files are to be read now, under the account's limit.
+
+    Refuses: unsupported_media_type, too_many_uploads, malformed_multipart, invalid_json, upload_truncated,
+    InvalidInput.
+    """
+    boundary = multipart.boundary_of(request.headers.get("Content-Type", ""))
+    with streams.uploading(account_id) as body:
+        deposit = multipart.Deposit(body.read, boundary, body.length, streams.BLOCK)
+        yield loaded(said, deposit.metadata()), deposit
+
+
+def put(file: multipart.FilePart, started: dict[str, Any]) -> streams.Received:
+    """A file into the store, as `streams.store` does."""
+    return streams.store(file.chunks, started, size=file.size, declared=file.media_type)

@@ -1,0 +1,12 @@
+"""What is parked is found without a look at all that is done: an operator's figures ask for it often."""
+
+from alembic import op
+
+from services.db import plumbing_tables_v3
+
+revision = "0009"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    plumbing_tables_v3(op)

@@ -1,0 +1,105 @@
+"""Keys in three storeys: a master key wraps the key of each owner, and that one the data key of each thing of theirs.
+
+Data keys leave a process only sealed to the gateway process that asked. Nothing in clear is stored or logged. The
+master keys come from a key file; an outside key service takes its place by being another `MasterKeys`.
+"""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+from services import sealing
+from services.settings import Settings
+
+
+class MasterKeys(Protocol):
+    """Who wraps owners' keys: the key file below, or a key service outside that never gives its key away."""
+
+    @property
+    def current(self) -> str:
+        """The name of the key that wraps from now on."""
+
+    def wrap(self, key: bytes, context: bytes) -> bytes:
+        """An owner's key under the current master key, bound to `context`."""
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        """The owner's key, whichever master key wraps it. Raises BytesTampered when none does."""
+
+
+class KeyFile(sealing.KeySet):
+    """Master keys out of a file: {"current": name, "keys": {name: 32 bytes in base64, …}}.
+
+    To rotate: add a key, name it as the current one, restart; when no owner's key is left under the old one (the
+    service says so in its log), take that one out. It must be readable by its owner alone.
+    """
+
+    @classmethod
+    def read(cls, path: str) -> Self:
+        """The keys in a file. Raises ValueError when it is open to others or no key file; OSError when missing."""
+        file = Path(path)
+        if stat.S_IMODE(file.stat().st_mode) & 0o077:
+            raise ValueError("the key file is open to others than its owner")
+        return cls.of_json(file.read_text())
+
+
+class Keys:
+    """Makes, wraps and hands over the keys of owners and of their things.
+
+    owner, thing: what a service calls them, a part of what each wrapped key is bound to.
+    """
+
+    owner: ClassVar[str]
+    thing: ClassVar[str]
+
+    def __init__(self, master_keys: MasterKeys) -> None:
+        self._master_keys = master_keys
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The keys under those of the settings' key file.
+
+        Raises ValueError when it is open to others or no key file; OSError when missing.
+        """
+        return cls(KeyFile.read(settings.master_key_file))
+
+    @property
+    def master_key_id(self) -> str:
+        """The name of the master key that wraps from now on."""
+        return self._master_keys.current
+
+    def new(self, owner_id: str) -> bytes:
+        """A fresh key for an owner, wrapped."""
+        return self._master_keys.wrap(sealing.new_key(), self._of_owner(owner_id))
+
+    def wrap_anew(self, owner_id: str, wrapped: bytes) -> bytes:
+        """The same key under the current master key. Raises BytesTampered when none opens it."""
+        return self._master_keys.wrap(self._key(owner_id, wrapped), self._of_owner(owner_id))
+
+    def new_data_key(self, owner_id: str, wrapped: bytes, thing_id: str) -> bytes:
+        """A fresh key for one thing, wrapped by its owner's key."""
+        return sealing.wrap(self._key(owner_id, wrapped), sealing.new_key(), self._of_thing(thing_id))
+
+    def data_key(self, owner_id: str, wrapped: bytes, thing_id: str, wrapped_data_key: bytes) -> bytes:
+        """A thing's key in clear, for a process of this service that looks at its bytes."""
+        return sealing.unwrap(self._key(owner_id, wrapped), wrapped_data_key, self._of_thing(thing_id))
+
+    def hand_over(
+        self, owner_id: str, wrapped: bytes, thing_id: str, wrapped_data_key: bytes, gateway_key: str
+    ) -> str:  # fmt: skip
+        """A thing's key, sealed to the gateway process that owns `gateway_key`.
+
+        Raises ValueError when that is no public key.
+        """
+        data_key = self.data_key(owner_id, wrapped, thing_id, wrapped_data_key)
+        return sealing.hand_over(gateway_key, data_key, thing_id.encode())
+
+    def _key(self, owner_id: str, wrapped: bytes) -> bytes:
+        return self._master_keys.unwrap(wrapped, self._of_owner(owner_id))
+
+    def _of_owner(self, owner_id: str) -> bytes:
+        return f"{self.owner}:{owner_id}".encode()
+
+    def _of_thing(self, thing_id: str) -> bytes:
+        return f"{self.thing}:{thing_id}".encode()

@@ -1,0 +1,54 @@
+"""People hear of a document that is new to them: of a deposit, or that what was blocked from them can be seen.
+
+dossier says at the moment of telling who may read it. Its type, its author and its level never leave this service: by
+the first two people choose of what they hear.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from services.bus import Received, emit, on
+from services.documents.contract import DocumentDeposited, DocumentReleased
+from services.notifications import rules_record_news as news
+from services.notifications import rules_subscriptions as systems
+from services.notifications import store
+from services.notifications.contract_news import DocumentNewsDue
+from services.notifications.rules_notices import Notice
+from services.notifications.telling import Telling
+
+
+class DocumentNotices(Telling):
+    """Has people told of documents."""
+
+    def _people_hear(self, session: Session, event: Received) -> None:
+        """Has people told of a deposit or a release, later and by themselves: a foreign system waits for no mail."""
+        told: DocumentDeposited | DocumentReleased = event.data
+        what, at = ("added", told.deposited_at) if isinstance(told, DocumentDeposited) else ("shown", told.at)
+        emit(session, DocumentNewsDue(what, told.document_id, told.hidden, at))
+
+    @on("notifications", DocumentNewsDue)
+    def on_document_news_due(self, session: Session, event: Received) -> None:
+        """Tells who may read it now: the holder side and, of a deposit, professionals who have the patient in care.
+
+        Nobody from whom it is hidden, its author neither. [L14 16(5), L14 13, RGD 6(3)]
+        """
+        due: DocumentNewsDue = event.data
+        document = store.known_document(session, due.document_id)
+        if document is None:  # gone since, and there is nothing to read
+            return
+        hidden = {"patient_blocked": due.hidden == "blocked", "withheld": due.hidden == "withheld"}
+        facts = systems.facts_for_readers(document) | hidden
+        hearers = self.dossier.hearers_of_document(event.context, facts=facts)
+        side = news.readers(f"record_news.document_{due.what}", hearers)
+        readers = [reader for reader in side if news.may_hear_of(reader, due.hidden)]
+        if due.what == "added":
+            occasion = "record_news.professional.document_added"
+            readers += [news.professional(occasion, each) for each in hearers["professionals"]]
+        self._put_down(session, event, [
+            Notice(
+                reader, due.at, record_id=hearers["record_id"], object_type="document", object_id=due.document_id,
+                document_id=due.document_id, document_type=document.document_type, author_id=document.author_id,
+            )
+            for reader in readers
+        ])  # fmt: skip
