@@ -8,6 +8,7 @@ already answered under an Idempotency-Key.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,15 +119,19 @@ def make_engine(url: str, **options: Any) -> sa.Engine:
     options.setdefault("max_overflow", 4)
     options.setdefault("pool_timeout", 4)
     options.setdefault("pool_use_lifo", True)
-    return sa.create_engine(url, hide_parameters=True, connect_args={"connect_timeout": 3}, **options)
+    told = {"connect_timeout": 3, "options": "-c plan_cache_mode=force_generic_plan"}
+    return sa.create_engine(url, hide_parameters=True, connect_args=told, **options)
 
 
 # Each word to the database is a journey of its own, and a green process waits for each. So a transaction's first word
-# carries its begin and the look at the caller's session, and its last one the events it emitted with its commit.
+# carries its begin and the look at the caller's session, and its last one the events it emitted with its commit. What
+# is said in one word is one transaction by itself, so what only reads has neither begin nor commit.
 _BEGIN = "begin"
-_BEGIN_AND_LOOK = "begin; select require_session('{session_id}')"
+_LOOK = "select require_session('{session_id}')"
+_CHANGES = re.compile(r"\b(insert|update|delete|share|nextval|set_config|pg_notify|\w*advisory\w*)\b", re.IGNORECASE)
 _SESSION_ENDED = "DS001"  # what require_session raises
 _UNSAID = "unsaid"
+_ONLY_READS = "only_reads"
 _COMMIT = "commit"
 _EMIT = (
     "insert into outbox (event_id, type, envelope, bundled) select told.* from unnest(cast(:ids as uuid[]),"
@@ -145,6 +150,7 @@ class Sessions:
         """speaks_for: the service whose events are emitted here, where the process has another name."""
         self._speaks_for = speaks_for
         self.engine = make_engine(url, isolation_level="AUTOCOMMIT")
+        sa.event.listen(self.engine, "before_cursor_execute", _require_reading)
         listen_for_plans(self.engine)
         sa.event.listen(self.engine, "before_cursor_execute", _say_first, retval=True)
         self._make = sessionmaker(self.engine, expire_on_commit=False)
@@ -162,18 +168,60 @@ class Sessions:
             session.info["speaks_for"] = self._speaks_for
             session.info[_EMITTED] = []
             session.info[_LAST_WORDS] = {}
-            session.connection().info[_UNSAID] = (
-                _BEGIN_AND_LOOK.format(session_id=UUID(who.session_id)) if isinstance(who, Caller) else _BEGIN
-            )
+            session.connection().info[_UNSAID] = "; ".join((_BEGIN, *_look(who)))
             try:
                 yield session
                 session.flush()
                 _commit(session)
             except BaseException as broken:
                 _roll_back(session)
-                if getattr(getattr(broken, "orig", broken), "pgcode", None) == _SESSION_ENDED:
-                    raise SessionEnded() from broken
+                _raise_if_ended(broken)
                 raise
+
+    @contextmanager
+    def reading(self, who: Caller | Context | None = None) -> Iterator[Session]:
+        """Questions alone: each sees what is committed when it is asked, as in a transaction, in one word and no more.
+
+        A caller's session is asked for with the first of them. Nothing is locked, written or emitted here.
+        Refuses: SessionEnded.
+        """
+        with self._make() as session:
+            told = session.connection().info
+            told |= {_ONLY_READS: True, _UNSAID: "; ".join(_look(who))}
+            try:
+                yield session
+                if told.get(_UNSAID):
+                    begun(session)
+            except BaseException as broken:
+                _raise_if_ended(broken)
+                raise
+            finally:
+                told.pop(_ONLY_READS, None)
+                told.pop(_UNSAID, None)
+
+
+def _look(who: Caller | Context | None) -> Iterator[str]:
+    """What asks for a caller's session; nothing of those who have none."""
+    if isinstance(who, Caller):
+        yield _LOOK.format(session_id=UUID(who.session_id))
+
+
+def _raise_if_ended(broken: BaseException) -> None:
+    if getattr(getattr(broken, "orig", broken), "pgcode", None) == _SESSION_ENDED:
+        raise SessionEnded() from broken
+
+
+@lru_cache(maxsize=500)
+def _changes(statement: str) -> bool:
+    return _CHANGES.search(statement) is not None
+
+
+def _require_reading(
+    connection: sa.Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: bool
+) -> None:
+    """Has nothing written where only reading was announced: there it would stand at once, whatever follows."""
+    if _ONLY_READS in connection.info and _changes(statement):
+        raise TypeError("this was to read only")
 
 
 def _say_first(
@@ -181,7 +229,7 @@ def _say_first(
 ) -> tuple[str, Any]:
     """Puts what opens a transaction before the first statement of it, in one word with it."""
     first = connection.info.pop(_UNSAID, None)
-    if first is None:
+    if not first:
         return statement, parameters
     if many:  # one word for each of its rows
         cursor.execute(first)

@@ -30,6 +30,7 @@ TRIES = 10
 BACKOFF_CAP = 60.0  # seconds between two tries
 INBOX_PREFETCH = 200
 INBOX_WORKERS = 2
+LOOK_EVERY = 1.0  # seconds between two looks at what has to be tried again
 DIRECT_WORKERS = 4  # while some of them wait for the disk, what arrives gathers for the next
 AT_ONCE = 1000  # events that one transaction works as they arrive
 TOGETHER = 50  # events one transaction works where their handler allows it
@@ -78,6 +79,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         self._due: eventlet.Queue = eventlet.Queue(INBOX_WORKERS)
         self._direct: eventlet.Queue = eventlet.Queue(1)
         self._stopping = False
+        self._looked_at = 0.0
         self._gone = Signal()
         self._parked = Parked(self)
         self.queue_consumer.register_provider(self)
@@ -187,10 +189,17 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
                     cleaned = time.time()
             except Exception as broken:  # a dying thread would take the process along
                 log.warning("inbox waits", exc_info=broken, extra={"kind": type(broken).__name__})
+            self._rest()
+
+    def _rest(self) -> None:
+        """Until there is something to look for; one of the workers looks by itself when none has for a second."""
+        while not self._stopping:
             try:
-                self._due.get(timeout=1)
+                self._due.get(timeout=LOOK_EVERY)
+                return
             except eventlet.queue.Empty:
-                pass
+                if time.monotonic() - self._looked_at >= LOOK_EVERY:
+                    return
 
     def _work_next(self) -> bool:
         """Works the next due event in one transaction with its row, and with it those that may share it; False when
@@ -199,6 +208,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         A failing handler is undone to a savepoint, so the row stays locked until its next try is written: no other
         worker or replica sees it due in between. Where one of several fails, each is worked by itself.
         """
+        self._looked_at = time.monotonic()
         with sessions_of(self.container).transaction() as session:
             row = session.execute(_NEXT, {"at": now()}).first()
             if row is None:

@@ -150,14 +150,15 @@ class Relay(DependencyProvider):  # type: ignore[misc]
             wire = connection.connection.driver_connection
             assert wire is not None
             while not self._stopping:
-                if self._carry(connection) == RELAY_BATCH:
+                wire.notifies.clear()
+                # A word that came while this batch was on its way was read with the answers to what was said of it.
+                if self._carry(connection) == RELAY_BATCH or wire.notifies:
                     continue
                 try:
                     trampoline(wire.fileno(), read=True, timeout=1)
                 except eventlet.Timeout:
                     pass
                 wire.poll()
-                wire.notifies.clear()
         finally:
             # The lock is the connection's; giving the connection back to the pool would keep it.
             connection.invalidate()

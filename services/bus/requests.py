@@ -119,7 +119,7 @@ class RpcServer(RpcConsumer):  # type: ignore[misc]
 
     def _find_key(self, kid: str) -> dict[str, Any] | None:
         query = sa.select(signing_keys.c.jwk).where(signing_keys.c.kid == kid, signing_keys.c.not_after > now())
-        with sessions_of(self.container).transaction() as session:
+        with sessions_of(self.container).reading() as session:
             return session.scalar(query)
 
 

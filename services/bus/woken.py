@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from typing import Any
 
 import eventlet
@@ -22,6 +23,7 @@ from services.db import Database, Sessions
 from services.refusals import Unavailable
 from services.settings import load
 
+BEAT = 0.5  # seconds between two looks at who has rested long enough
 LONGEST_REST = 5.0  # seconds between two tries while what the work needs is away
 LAST_WORK = 15.0  # seconds in which a call that runs may end when the process is told to stop
 
@@ -58,8 +60,10 @@ class Listener(SharedExtension, ProviderCollector):  # type: ignore[misc]
             self._wake(None)  # what was said while nobody listened
             wire = connection.connection.driver_connection
             while not self._stopping:
+                for provider in self._providers:
+                    provider.beat()
                 try:
-                    trampoline(wire.fileno(), read=True, timeout=1)
+                    trampoline(wire.fileno(), read=True, timeout=BEAT)
                 except eventlet.Timeout:
                     continue
                 wire.poll()
@@ -91,6 +95,7 @@ class Woken(Entrypoint):  # type: ignore[misc]
 
     def setup(self) -> None:
         self._stopping = False
+        self._beaten_at = 0.0
         self._woken: eventlet.Queue = eventlet.Queue(self._side_by_side)
         self._gone = [Signal() for _ in range(self._side_by_side)]
         self.listener.register_provider(self)
@@ -113,6 +118,12 @@ class Woken(Entrypoint):  # type: ignore[misc]
         if not self._woken.full():
             self._woken.put(True)
 
+    def beat(self) -> None:
+        """Has one call look for work, where none was woken by the clock for as long as it may rest."""
+        if time.monotonic() - self._beaten_at >= self._every:
+            self._beaten_at = time.monotonic()
+            self.wake()
+
     def _run(self, gone: Signal) -> None:
         failures = 0
         while not self._stopping:
@@ -127,10 +138,7 @@ class Woken(Entrypoint):  # type: ignore[misc]
                 self.wake()
                 eventlet.sleep(0)
                 continue
-            try:
-                self._woken.get(timeout=self._every)
-            except eventlet.queue.Empty:
-                pass
+            self._woken.get()
         gone.send(True)
 
     def _rest(self, broken: Exception, failures: int) -> None:

@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None, sessions: Sessions | None = Non
     sessions = sessions or Sessions(settings().database_url)
     gc.freeze()  # what is here to stay: looking for cycles in the lines of a million people finds none
     gc.set_threshold(100_000)
+    gc.enable()
     try:
         with store_load.alone(sessions) as won:
             if not won:

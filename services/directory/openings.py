@@ -41,7 +41,8 @@ class Openings(Desk):
             answered = once(session, context, "request_opening", form)
             if answered is None:
                 searcher = f"opening:{sha256((context.address or '').encode()).hexdigest()}"
-                if store_search.count_search(session, searcher, rules_search.stretch_of(at)) > openings.FROM_ADDRESS:
+                counted = store_search.count_search(session, searcher, rules_search.stretch_of(at))
+                if counted.searches > openings.FROM_ADDRESS:
                     refusal = TooManyTries(retry_after=rules_search.wait(at))
                     return self._refused(session, context, "opening.requested", refusal)
             return self._received(session, context, "request_opening", form, checked, answered, at)

@@ -47,6 +47,11 @@ class Sought:
     reading: Reading | None = None
 
     @property
+    def is_whole_matricule(self) -> bool:
+        """Whether it is a matricule with its check digits."""
+        return self.matricule is not None and not is_beginning(self.matricule)
+
+    @property
     def kind(self) -> str:
         """The row of LIMITS it counts under."""
         return "name" if self.matricule is None else "matricule"

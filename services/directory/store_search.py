@@ -1,6 +1,7 @@
 """Every query of the search for patients, and of what is counted against it."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,28 +19,34 @@ from services.plans import planned_once
 # --- how often --------------------------------------------------------------------------------------------------------
 
 # What was counted in earlier stretches goes with the first count of a new one, so that one row per searcher stays.
-_COUNT = sa.text(
+_COUNTED = """
+    with gone as (delete from search_counts where searcher = :searcher and stretch < :stretch),
+    counted as (
+        insert into search_counts as mine (searcher, stretch, searches) values (:searcher, :stretch, 1)
+            on conflict (searcher, stretch) do update set searches = mine.searches + 1
+        returning searches, (select licence from professionals where professional_id = :professional_id) as licence)
+"""
+_KINDS: Final = {"searcher": "text", "professional_id": "uuid"}
+_COUNT = planned_once(sa.text(f"{_COUNTED} select searches, licence from counted"), **_KINDS)  # noqa: S608 (its own words)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many searches there are within a stretch, this one included, and what licence the searcher has, if any.
+
+    found: who has the matricule that was sought with them; None where none was.
     """
-    with gone as (delete from search_counts where searcher = :searcher and stretch < :stretch)
-    insert into search_counts as mine (searcher, stretch, searches) values (:searcher, :stretch, 1)
-        on conflict (searcher, stretch) do update set searches = mine.searches + 1
-    returning searches, (select licence from professionals where professional_id = :professional_id) as licence
-    """
-)
+
+    searches: int
+    licence: str | None
+    found: list[SearchedPatient] | None = None
 
 
-def count_search(session: Session, searcher: str, stretch: datetime) -> int:
-    """Counts one more search of this searcher; how many there are within this stretch, this one included."""
-    return count_search_of(session, searcher, stretch, None)[0]
-
-
-def count_search_of(
-    session: Session, searcher: str, stretch: datetime, professional_id: str | None
-) -> tuple[int, str | None]:
-    """Counts as `count_search`, and says in the same breath what licence this professional has: (count, licence)."""
+def count_search(session: Session, searcher: str, stretch: datetime, professional_id: str | None = None) -> Counted:
+    """Counts one more search of this searcher."""
     asked = {"searcher": searcher, "stretch": stretch, "professional_id": professional_id}
     row = session.execute(_COUNT, asked).one()
-    return row.searches, row.licence
+    return Counted(row.searches, row.licence)
 
 
 # --- who may be meant -------------------------------------------------------------------------------------------------
@@ -134,25 +141,36 @@ _BEGINS = Matricule.matricule.between(sa.bindparam("first"), sa.bindparam("last"
 _BY_BEGINNING = _shown(Patient.patient_id.in_(_OF_A_MATRICULE.where(_BEGINS).order_by(Matricule.matricule).limit(2)))
 
 
-def _with_all_but_the_asked(kind: str, statement: sa.Select[Any]) -> sa.TextClause:
-    """A statement with its values written out, since they pick the index, but for `asked`; planned once."""
-    text = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
-    return planned_once(sa.text(str(text)), asked=kind)
+def _written_out(statement: sa.Select[Any]) -> str:
+    """A statement with its values written out, since they pick the index, but for `asked`."""
+    return str(statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))  # type: ignore[no-untyped-call]
 
 
 _ARGUMENT: sa.ColumnClause[Any] = sa.literal_column(":asked")
-_BY_MATRICULE = _with_all_but_the_asked(
-    "text", _shown(Patient.patient_id.in_(_OF_A_MATRICULE.where(Matricule.matricule == _ARGUMENT)))
-)
-_BY_ID = _with_all_but_the_asked("uuid[]", _shown(Patient.patient_id == sa.any_(_ARGUMENT)))
+_BY_MATRICULE = _written_out(_shown(Patient.patient_id.in_(_OF_A_MATRICULE.where(Matricule.matricule == _ARGUMENT))))
+_COUNT_AND_FIND = planned_once(
+    sa.text(
+        f"{_COUNTED} select counted.searches, counted.licence, found.*"  # noqa: S608 (its own words)
+        f" from counted left join ({_BY_MATRICULE}) as found on true"
+    ),
+    **_KINDS, asked="text",
+)  # fmt: skip
+_BY_ID = planned_once(sa.text(_written_out(_shown(Patient.patient_id == sa.any_(_ARGUMENT)))), asked="uuid[]")
 
 
-def patients_by_matricule(session: Session, matricule: str) -> list[SearchedPatient]:
-    """Returns the patient who has or had this very matricule; of its first eleven digits, at most two patients."""
-    if len(matricule) == 13:
-        rows = session.execute(_BY_MATRICULE, {"asked": matricule}).all()
-    else:
-        rows = session.execute(_BY_BEGINNING, {"first": f"{matricule}00", "last": f"{matricule}99"}).all()
+def count_and_find(
+    session: Session, searcher: str, stretch: datetime, professional_id: str | None, matricule: str
+) -> Counted:
+    """Counts one more search, and finds in the same breath who has or had this very matricule."""
+    asked = {"searcher": searcher, "stretch": stretch, "professional_id": professional_id, "asked": matricule}
+    rows = session.execute(_COUNT_AND_FIND, asked).all()
+    found = [_found(row, 100) for row in rows if row.patient_id is not None]
+    return Counted(rows[0].searches, rows[0].licence, found)
+
+
+def patients_by_beginning(session: Session, matricule: str) -> list[SearchedPatient]:
+    """Returns at most two patients whose matricule has these first eleven digits."""
+    rows = session.execute(_BY_BEGINNING, {"first": f"{matricule}00", "last": f"{matricule}99"}).all()
     return [_found(row, 100) for row in rows]
 
 

@@ -366,13 +366,19 @@ class RecordPeople(TypedDict):
 
 
 class DocumentHearers(RecordPeople):
-    """Answer of `hearers_of_document`: those of the holder side who may read it, and professionals whose ground lasts.
+    """Of one document: those of the holder side who may read it, and professionals whose ground lasts.
 
     record_id: where the document is found now.
     """
 
     record_id: str
     professionals: list[str]
+
+
+class HearersOfDocuments(TypedDict):
+    """Answer of `hearers_of_documents`: in the order in which they were asked about."""
+
+    hearers: list[DocumentHearers]
 
 
 class RecordHolders(TypedDict):

@@ -34,9 +34,10 @@ class Finding(Service):
         if not isinstance(patient_ids, list) or len(patient_ids) > MANY:
             raise invalid("/patient_ids", "list")
         asked, at = [require_id(patient_id, "/patient_ids") for patient_id in patient_ids], now()
-        with self.db.transaction(caller) as session:
-            if not rules_finding.may_search(caller.capacity):
+        if not rules_finding.may_search(caller.capacity):
+            with self.db.transaction(caller) as session:
                 return refused(session, caller, "record.searched", at, None, NotAllowed())
+        with self.db.reading(caller) as session:
             found = store_finding.records_found(session, caller, asked, at)
         answer = {patient_id: _without_record(caller.capacity) for patient_id in asked}
         for each in found:

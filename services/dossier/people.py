@@ -21,12 +21,12 @@ class People(Service):
         """
         at = now()
         alone = [row.kind for row in tables_at(at).representative_kinds.values() if row.acts_alone]
-        with self.db.transaction(context) as session:
+        with self.db.reading(context) as session:
             return store_people.people_of(session, rules.id_of(record_id), alone, at)
 
     @rpc_system("audit")
     def holders_of(self, context: Context, *, record_ids: list[str]) -> contract.RecordHolders:
         """Whose records these are, as patients of the directory, in one call; unknown ids are left out."""
         asked = {rules.id_of(record_id) for record_id in record_ids}
-        with self.db.transaction(context) as session:
+        with self.db.reading(context) as session:
             return {"holders": store_people.holders_of(session, asked)}

@@ -49,7 +49,7 @@ class Readers(Service):
         tables, places = tables_at(at), [rules.id_of(one) for one in establishment_ids]
         deposited_in = [rules.id_of(one["record_id"]) for one in documents]
         asked = [_facts(one) for one in documents]
-        with self.db.transaction(context) as session:
+        with self.db.reading(context) as session:
             ways = store_readable.where_contents_lie(session, set(deposited_in))
             lie_in = [ways.get(record_id, record_id) for record_id in deposited_in]
             found = store_readable.situations_of_places(
@@ -76,7 +76,7 @@ class Readers(Service):
         """
         at, record_id = now(), rules.id_of(record_id)
         places = [rules.id_of(one) for one in establishment_ids]
-        with self.db.transaction(context) as session:
+        with self.db.reading(context) as session:
             found = store_readable.situations_of_places(session, places, {record_id}, (), (), at)
         grounded = {
             place

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.dossier.rules import Facts
 from services.dossier.store import SITUATION, facts_of
+from services.plans import planned_once
 
 Place = tuple[str, str]
 """A record and an establishment."""
@@ -68,9 +69,9 @@ _ASKED = """
     select serving.record_id, speaking.professional_id, serving.establishment_id
       from serving join speaking on speaking.establishment_id = serving.establishment_id
 """
-_OF_PLACES = sa.text(SITUATION.format(asked=_ASKED))
+_OF_PLACES = planned_once(sa.text(SITUATION.format(asked=_ASKED)))
 
-_WAYS = sa.text(
+_WAYS = planned_once(sa.text(
     """
     with recursive way (from_id, record_id, merged_into, state_before, steps) as (
         select record_id, record_id, merged_into, state_before, 0 from records
@@ -83,7 +84,7 @@ _WAYS = sa.text(
     select distinct on (from_id) cast(from_id as text) as from_id, cast(record_id as text) as record_id
       from way order by from_id, steps desc
     """
-)
+))  # fmt: skip
 
 
 def where_contents_lie(session: Session, record_ids: Collection[str]) -> dict[str, str]:

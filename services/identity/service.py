@@ -138,7 +138,7 @@ class Identity(
     @rpc_system("notifications")
     def one_time_code(self, context: Context, *, challenge_id: str) -> Any:
         """The code to send, where, and in which language; the same again for a repeat, `spent` when it is over."""
-        with self.db.transaction(context) as session:
+        with self.db.reading(context) as session:
             sent = store_codes.to_send(session, challenge_id, now()) if rules.is_id(challenge_id) else None
             if sent is None:
                 return {"spent": True}
@@ -156,7 +156,7 @@ class Identity(
         """
         kind: SubjectKind = "patient" if patient_id is not None else "professional"
         subject_id = patient_id if patient_id is not None else professional_id
-        with self.db.transaction(context) as session:
+        with self.db.reading(context) as session:
             known = rules.is_id(subject_id)
             account = store.account_of_subject(session, kind, cast(str, subject_id)) if known else None
             if account_id is not None and rules.is_id(account_id):
@@ -169,7 +169,7 @@ class Identity(
     @rpc_public
     def jwks(self, context: Context) -> Any:
         """The public keys with which tokens are, or soon will be, signed. [RFC 7517 5]"""
-        with self.db.transaction(context) as session:
+        with self.db.reading(context) as session:
             return {"keys": [dict(key) for key in store.public_keys(session, now())]}
 
     # --- timers -------------------------------------------------------------------------------------------------------

@@ -45,8 +45,10 @@ class Sending(Visibility):
         """One round over all queues; True when there may be more to do at once."""
         try:
             self.outside.subscribers.connect()  # what cannot be sent needs no number, and may yet be withheld
-            numbered = self._number("queue")
-            return self._send_queued() or numbered
+            numbered, asked = self._number("queue")
+            sent = self._send_queued()
+            # All that was numbered went out, and nobody's turn was full: there is no more.
+            return asked or sent != numbered or sent >= EACH
         except Unavailable as unavailable:
             log.warning("deliveries wait", extra={"service": unavailable.detail.get("service")})
             return False
@@ -58,19 +60,20 @@ class Sending(Visibility):
                 at = now()
                 dues = store_deliveries.lease_webhook(session, at, at + LEASE, at - FRESH, TO_A_WEBHOOK)
             if not dues:
-                return self._number("webhook")
+                numbered, asked = self._number("webhook")
+                return asked or numbered > 0
             self._send_to_webhook(dues)
             return True
         except Unavailable as unavailable:
             log.warning("webhooks wait", extra={"service": unavailable.detail.get("service")})
             return False
 
-    def _number(self, way: str) -> bool:
-        """Numbers what goes this way, asking anew who may read of what has waited; True when something came forward."""
+    def _number(self, way: str) -> tuple[int, bool]:
+        """Numbers what goes this way; how many, and whether it was asked anew who may read of what has waited."""
         at = now()
         with self.db.transaction() as session:
             done = store_deliveries.number(session, way, at, fresh_since=at - FRESH, held_since=at - HELD, each=EACH)
-        return (done.stale > 0 and self._ask_anew(way)) or done.count > 0
+        return done.count, done.stale > 0 and self._ask_anew(way)
 
     def _ask_anew(self, way: str) -> bool:
         with self.db.transaction() as session:
@@ -114,18 +117,18 @@ class Sending(Visibility):
 
     # --- queues -------------------------------------------------------------------------------------------------------
 
-    def _send_queued(self) -> bool:
-        """Sends what has a number, while its subscriptions are this transaction's own."""
+    def _send_queued(self) -> int:
+        """Sends what has a number, while its subscriptions are this transaction's own; how many there were to send."""
         with self.db.transaction() as session:
             at = now()
             dues = store_deliveries.claim_queued(session, at, at - FRESH, EACH)
             if not dues:
-                return False
+                return 0
             events = self._as_seen_now(session, dues)
             outgoing = [Outgoing(due.queue, event, due.sequence) for due, event in zip(dues, events, strict=True)]
             taken = self.outside.subscribers.publish(outgoing)
             self._note_queues(session, dues, taken)
-        return True
+        return len(dues)
 
     def _note_queues(self, session: Session, dues: Sequence[Due], taken: dict[str, int]) -> None:
         at = now()

@@ -11,6 +11,10 @@ from sqlalchemy.orm import Session
 
 from services.notifications.models_subscriptions import Document, GoneDocument, Restriction
 from services.notifications.rules_subscriptions import KnownDocument
+from services.plans import planned_once
+
+_ID = sa.Uuid(as_uuid=False)
+_IDS = dict.fromkeys(("document_id", "record_id", "version_id", "author_id", "establishment_id"), "uuid")
 
 
 def keep_document(session: Session, document: KnownDocument, at: datetime) -> KnownDocument | None:
@@ -18,16 +22,12 @@ def keep_document(session: Session, document: KnownDocument, at: datetime) -> Kn
 
     None for a document that is gone: its end overtook its deposit.
     """
-    told = {
+    session.execute(_KEEP, {
         "document_id": document.document_id, "record_id": document.record_id, "version_id": document.version_id,
         "document_type": document.document_type, "category": document.category, "folder": document.folder,
         "author_id": document.author_id, "establishment_id": document.establishment_id, "level": document.level,
         "level_at": at,
-    }  # fmt: skip
-    values = sa.select(*(sa.cast(sa.literal(value), Document.__table__.c[name].type) for name, value in told.items()))
-    session.execute(
-        insert(Document).from_select(list(told), values.where(~_gone(document.document_id))).on_conflict_do_nothing()
-    )
+    })  # fmt: skip
     return known_document(session, document.document_id)
 
 
@@ -90,7 +90,7 @@ def _gone(document_id: str) -> sa.Exists:
 
 def known_documents(session: Session, document_ids: Sequence[str]) -> dict[str, KnownDocument]:
     """What the projection holds of these documents now, by id; what is gone, or not known, is absent."""
-    rows = session.execute(sa.select(*_DOCUMENT).where(Document.document_id.in_(document_ids)))
+    rows = session.execute(_KNOWN, {"ids": list(document_ids)})
     return {row.document_id: KnownDocument(**{**row._mapping, "restricted": tuple(row.restricted)}) for row in rows}
 
 
@@ -106,6 +106,17 @@ _DOCUMENT = (
         sa.select(Restriction.professional_id)
         .where(Restriction.document_id == Document.document_id, Restriction.restricted)
         .order_by(Restriction.professional_id).correlate(Document).scalar_subquery(),
-        type_=ARRAY(sa.Uuid(as_uuid=False)),
+        type_=ARRAY(_ID),
     ).label("restricted"),
 )  # fmt: skip
+_KNOWN = planned_once(
+    sa.select(*_DOCUMENT).where(Document.document_id == sa.any_(sa.bindparam("ids", type_=ARRAY(_ID))))
+)
+_KEEP = planned_once(sa.text("""
+    insert into documents (document_id, record_id, version_id, document_type, category, folder, author_id,
+                           establishment_id, level, level_at)
+    select :document_id, :record_id, :version_id, :document_type, :category, :folder, :author_id, :establishment_id,
+           :level, :level_at
+     where not exists (select from gone_documents where document_id = :document_id)
+        on conflict do nothing
+"""), **_IDS, document_type="text", category="text", folder="text", level="text")  # fmt: skip

@@ -160,9 +160,7 @@ def lease_webhook(session: Session, at: datetime, until: datetime, fresh_since: 
 
 def publish(session: Session, delivery_ids: Sequence[int], at: datetime) -> None:
     """Notes that these were taken."""
-    session.execute(
-        sa.update(Delivery).where(Delivery.delivery_id.in_(delivery_ids)).values(state="published", settled_at=at)
-    )
+    session.execute(_PUBLISH, {"ids": list(delivery_ids), "at": at})
 
 
 def replay(session: Session, subscription_id: str, from_sequence: int | None, since: datetime | None) -> Any:
@@ -213,7 +211,7 @@ def _due(row: Any, fresh_since: datetime) -> Due:
 OUTLETS = 200  # subscriptions that one round serves
 AT_ONCE = 1000  # events that one round sends: the broker has no more of them unconfirmed
 
-_ADD = sa.text("""
+_ADD = planned_once(sa.text("""
     with added as (
         insert into deliveries (event_id, subscription_id, type, document_id, source, subject, number, time, data,
                                 state, allowed_at, created_at)
@@ -224,7 +222,12 @@ _ADD = sa.text("""
     select (select count(*) from added) as added,
            pg_notify(case used.way when 'queue' then 'deliveries' else 'webhooks' end, '')
       from (select distinct way from outlets where subscription_id = any(cast(:ids as uuid[]))) used
-""")
+"""), event_id="uuid", document_id="uuid", type="text", source="text", subject="text", number="bigint", data="text",
+    time="timestamptz")  # fmt: skip
+
+_PUBLISH = planned_once(
+    sa.text("update deliveries set state = 'published', settled_at = :at where delivery_id = any(:ids)")
+)
 
 # The rows are locked in a statement of their own: the next one has a newer look at the table, and sees what whoever
 # held them before has done. The names of the locked travel from one to the other in a setting of the transaction.

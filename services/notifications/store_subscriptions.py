@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, sessionmaker
 
 from services.notifications import store_outlets
@@ -14,6 +13,7 @@ from services.notifications.models import ID
 from services.notifications.models_deliveries import Outlet
 from services.notifications.models_subscriptions import Subscription
 from services.notifications.rules_subscriptions import KnownDocument, Owner
+from services.plans import planned_once
 
 _SHOWN = (
     sa.select(
@@ -118,23 +118,30 @@ def subscriptions_to(session: Session, event_type: str, document: KnownDocument 
 
     A document of no establishment is none of those that anybody chose.
     """
-    wishes = [Subscription.event_types.any(event_type)]  # type: ignore[arg-type]
+    wished: dict[str, Any] = {"event_type": event_type}
     if document is not None:
-        wishes += [
-            _chosen(Subscription.document_types, sa.Text(), document.document_type),
-            _chosen(Subscription.categories, sa.Text(), document.category),
-            _chosen(Subscription.establishments, ID, document.establishment_id),
-        ]
-    rows = session.execute(
-        sa.select(Subscription.subscription_id, Subscription.establishment_id, Subscription.queue)
-        .where(Subscription.state == "active", *wishes).order_by(Subscription.subscription_id)
-    )  # fmt: skip
+        wished |= {"document_type": document.document_type, "category": document.category,
+                   "establishment_id": document.establishment_id}  # fmt: skip
+    rows = session.execute(_WISHING if document is None else _WISHING_FOR_DOCUMENT, wished)
     return [dict(row._mapping) for row in rows]
 
 
-def _chosen(column: Any, kind: Any, said: str | None) -> sa.ColumnElement[bool]:
-    everything: sa.ColumnElement[bool] = column == sa.cast([], ARRAY(kind))
-    return everything if said is None else sa.or_(everything, column.any(said))
+_WISHING = planned_once(
+    sa.select(Subscription.subscription_id, Subscription.establishment_id, Subscription.queue)
+    .where(Subscription.state == sa.literal_column("'active'"))
+    .where(Subscription.event_types.any(sa.bindparam("event_type")))
+    .order_by(Subscription.subscription_id)
+)  # fmt: skip
+_WISHING_FOR_DOCUMENT = planned_once(
+    _WISHING.where(*(
+        sa.or_(column == sa.text("'{}'"), column.any(sa.bindparam(said, type_=kind)))
+        for column, said, kind in (
+            (Subscription.document_types, "document_type", sa.Text()),
+            (Subscription.categories, "category", sa.Text()),
+            (Subscription.establishments, "establishment_id", ID),
+        )
+    ))
+)  # fmt: skip
 
 
 def claim_queues_to_remove(session: Session, unfinished_before: datetime, limit: int = 20) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from services.db import new_id
 from services.notifications.contract import DOCUMENT_NO_LONGER_AVAILABLE
 from services.notifications.models_subscriptions import LedRecord, Subscription, ToldDocument
 from services.notifications.store_deliveries import CHANNEL, WEBHOOKS
+from services.plans import planned_once
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,13 @@ def note_told(session: Session, document_id: str, record_id: str, ask_at: dateti
     """Notes that these subscriptions are told of a document, each through the professional named with it."""
     if not through:
         return
-    rows = insert(ToldDocument).values([
-        {"subscription_id": subscription_id, "document_id": document_id, "record_id": record_id,
-         "through_id": professional_id, "ask_at": ask_at, "loss_id": new_id()}
-        for subscription_id, professional_id in sorted(through.items())
-    ])  # fmt: skip
-    told = {name: rows.excluded[name] for name in ("record_id", "through_id", "ask_at")}
-    session.execute(rows.on_conflict_do_update(index_elements=["subscription_id", "document_id"], set_=told))
+    told = sorted(through.items())
+    session.execute(_NOTE, {
+        "subscription_ids": [subscription_id for subscription_id, _ in told],
+        "through_ids": [professional_id for _, professional_id in told],
+        "loss_ids": [new_id() for _ in told],
+        "document_id": document_id, "record_id": record_id, "ask_at": ask_at,
+    })  # fmt: skip
 
 
 # --- what may have ended something ------------------------------------------------------------------------------------
@@ -128,6 +129,14 @@ def _columns(rows: Sequence[Any], *names: str) -> dict[str, list[Any]]:
     return {name: [getattr(row, name) for row in rows] for name in names}
 
 
+_NOTE = planned_once(sa.text("""
+    insert into told_documents (subscription_id, document_id, record_id, through_id, ask_at, loss_id)
+    select told.subscription_id, :document_id, :record_id, told.through_id, :ask_at, told.loss_id
+      from unnest(cast(:subscription_ids as uuid[]), cast(:through_ids as uuid[]), cast(:loss_ids as uuid[]))
+           as told (subscription_id, through_id, loss_id)
+        on conflict (subscription_id, document_id) do update
+       set record_id = excluded.record_id, through_id = excluded.through_id, ask_at = excluded.ask_at
+"""), document_id="uuid", record_id="uuid")  # fmt: skip
 _LOOKED = sa.text(
     "update told_documents t set through_id = l.through_id, ask_at = l.ask_at from unnest(cast(:subscription_id as"
     " uuid[]), cast(:document_id as uuid[]), cast(:through_id as uuid[]), cast(:ask_at as timestamptz[])) as l"

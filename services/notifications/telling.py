@@ -5,7 +5,7 @@ Who sends it, when, and what becomes of it: dispatching.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -28,13 +28,17 @@ class Telling(Departures):
 
         Nothing goes out here and nobody is asked. Put down once more it changes nothing.
         """
-        told = rules_notices.one_each(notices, event.id)
-        if not told:
+        self._put_all_down(session, [(event, notices)])
+
+    def _put_all_down(self, session: Session, told: Iterable[tuple[Received, Sequence[Notice]]]) -> None:
+        """The same for several events at once, in as many words to the database as for one."""
+        each = [(event, one) for event, notices in told for one in rules_notices.one_each(notices, event.id)]
+        if not each:
             return
         at = now()
-        chosen = store_settings.settings_of(session, {(one.reader.kind, one.reader.person_id) for one in told})
+        chosen = store_settings.settings_of(session, {(one.reader.kind, one.reader.person_id) for _, one in each})
         rows = []
-        for one in told:
+        for event, one in each:
             settings = chosen.get((one.reader.kind, one.reader.person_id))
             rows += rules_notices.rows_of(
                 one, ways(one.reader.occasion, settings, one, at), event_id=event.id,
@@ -42,7 +46,7 @@ class Telling(Departures):
             )  # fmt: skip
         for record_id in store_messages.put_down(session, rows):
             # They may be back: who acts together with the holder is each time they are let.
-            self._settle_who_left(session, record_id, event.context.request_id)
+            self._settle_who_left(session, record_id, each[0][0].context.request_id)
 
     def _tell_each(
         self, session: Session, event: Received, readers: Sequence[Reader], at: str, **about: str | None

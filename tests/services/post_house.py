@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
+from nameko.extensions import ENTRYPOINT_EXTENSIONS_ATTR
 
 from deploy.local import mailbox, processes
 from deploy.local.stack import Stack
@@ -133,7 +134,9 @@ class Post:
         event_id = event_id or new_id()
         with self.house.sessions["notifications"].transaction() as session:
             event = Received(event_id, source, data.type, rfc3339(now()), None, None, data, context(source))
-            getattr(self.house.notifications, "on_" + data.type.removesuffix(".v1"))(session, event)
+            handler = getattr(self.house.notifications, "on_" + data.type.removesuffix(".v1"))
+            [entrypoint] = getattr(handler, ENTRYPOINT_EXTENSIONS_ATTR)
+            handler(session, [event] if entrypoint.together else event)
             if die:
                 raise KeyboardInterrupt
         self.send()

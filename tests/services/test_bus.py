@@ -26,8 +26,9 @@ import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
-from services.bus.outbox import BUNDLE, bundles
-from services.db import ended_sessions, inbox, new_id, now, outbox, signing_keys
+from services.bus.outbox import BUNDLE, Relay, bundles, emit
+from services.bus.woken import Woken
+from services.db import Sessions, ended_sessions, inbox, new_id, now, outbox, signing_keys
 from services.refusals import NotAllowed, Refusal, TooManyTries, Unauthenticated, Unavailable
 from services.rpc import RpcClient
 from services.settings import Settings
@@ -535,6 +536,75 @@ def test_what_was_committed_while_nobody_listened_is_found(bus: Bus) -> None:
         ).all()
     assert cut == [(True,)]
     errands_run(bus, new_id())
+
+
+def test_a_lost_word_delays_work_by_a_beat_also_while_a_hand_is_full(bus: Bus) -> None:
+    bus.marks()
+    tedious, quick = f"tedious {new_id()}", new_id()
+    for what in (tedious, quick):
+        with bus.engine.begin() as connection:
+            connection.execute(sa.text("create table if not exists chores (what text)"))
+            connection.execute(sa.text("insert into chores values (:what)"), {"what": what})
+        if what == tedious:
+            eventually(lambda: _taken(bus), "a hand")
+    eventually(lambda: f"chore {quick}" in bus.marks(), "the other hand")
+    assert f"chore {tedious}" not in bus.marks()
+
+
+def _taken(bus: Bus) -> bool:
+    """Whether somebody has a chore in hand."""
+    with bus.engine.begin() as connection:
+        locked = sa.text("select count(*) from (select from chores for update skip locked) free")
+        return connection.scalar(locked) == 0
+
+
+def test_of_several_hands_one_looks_for_work_at_a_beat() -> None:
+    work = Woken("chores", every=60, side_by_side=4)
+    work.listener = SimpleNamespace(register_provider=lambda _: None)
+    work.setup()
+    for _ in range(5):
+        work.beat()
+    assert work._woken.qsize() == 1
+    work._beaten_at -= 60
+    work.beat()
+    assert work._woken.qsize() == 2
+
+
+def test_an_event_that_is_committed_while_a_batch_is_on_its_way_is_not_slept_over(
+    database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions, given = Sessions(database("audit"), speaks_for="audit"), []
+    relay, left = Relay(), []
+    relay._stopping = False
+
+    class Broker:
+        """Confirms at once; what it is given first takes as long as another commit does."""
+
+        def channel(self) -> None: ...
+
+        def publish(self, _body: bytes, _exchange: str, _kind: str, *, message_id: str, **_: Any) -> None:
+            given.append(message_id)
+            if len(given) == 1:
+                pokes()
+            relay._confirmed(relay._tag, False)
+
+    def pokes() -> None:
+        with sessions.transaction() as session:
+            emit(session, Poked(new_id(), "good"))
+
+    def sleeps(*_: Any, **__: Any) -> None:
+        with sessions.transaction() as session:
+            left.append(session.scalar(sa.select(sa.func.count()).select_from(outbox)))
+        relay._stopping = True
+
+    monkeypatch.setattr("services.bus.outbox.trampoline", sleeps)
+    monkeypatch.setattr("services.bus.outbox.load", lambda: SimpleNamespace(process="audit"))
+    relay._open, relay._tag, relay._link = set(), 0, Broker()
+    pokes()
+    with sessions.engine.connect() as connection:
+        relay._serve(connection)
+    assert left == [0] and len(given) == 2
+    sessions.engine.dispose()
 
 
 def test_one_that_fails_among_many_goes_the_way_of_all_others_and_undoes_none_of_them(bus: Bus) -> None:

@@ -35,7 +35,12 @@ def country(database: Callable[[str], str]) -> Iterator[tuple[DossierHouse, Worl
 
 def hearers(house: DossierHouse, record_id: str, document: DocumentFacts) -> dict[str, Any]:
     facts = document.to_wire() | {"record_id": record_id}
-    return dict(house.dossier.hearers_of_document(builders.context(process="notifications"), facts=facts))
+    return hearers_of(house, facts)[0]
+
+
+def hearers_of(house: DossierHouse, *documents: dict[str, Any]) -> list[dict[str, Any]]:
+    asking = builders.context(process="notifications")
+    return list(house.dossier.hearers_of_documents(asking, documents=list(documents))["hearers"])
 
 
 def test_of_everybody_who_may_read_it_those_hear_whose_ground_lasts_and_never_its_author(
@@ -60,6 +65,21 @@ def test_of_everybody_who_may_read_it_those_hear_whose_ground_lasts_and_never_it
             met["holder"] += told["holder"] is not None
             met["author"] += document.author_id in read
     assert all(met.values()), met
+
+
+def test_asked_about_many_at_once_each_is_answered_as_if_asked_about_alone(
+    country: tuple[DossierHouse, World],
+) -> None:
+    house, world = country
+    documents = [
+        document.to_wire() | {"record_id": record_id}
+        for record_id in (*world.record_ids[:4], new_id()) for document in documents_of(world)
+    ]  # fmt: skip
+    world.draw.shuffle(documents)
+    together = hearers_of(house, *documents)
+    assert together == [hearers_of(house, document)[0] for document in documents]
+    assert len({str(told) for told in together}) > 5
+    assert hearers_of(house) == []
 
 
 @pytest.fixture

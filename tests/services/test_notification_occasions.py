@@ -12,8 +12,15 @@ import sqlalchemy as sa
 
 from deploy.local.stack import Stack
 from services.audit.contract import AlertsRaised, CaseOpened
+from services.bus import Received
 from services.db import new_id, now, rfc3339
-from services.documents.contract import DocumentBlocked, DocumentDeposited, DocumentReleased, RemovalAsked
+from services.documents.contract import (
+    DocumentBlocked,
+    DocumentDeposited,
+    DocumentReleased,
+    DocumentRemoved,
+    RemovalAsked,
+)
 from services.documents.contract_hidden import DocumentRestricted
 from services.dossier import contract as dossier
 from services.dossier.models import Record
@@ -320,6 +327,41 @@ def test_a_new_document_is_told_to_the_side_and_to_who_has_the_patient_in_care_b
         assert len(post.received(person)) == hearing, person
 
 
+def test_news_that_are_worked_together_are_told_as_each_alone_and_dossier_is_asked_once(
+    post: Newsroom, care: Care, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, private, gone = deposited(care), deposited(care, level="private"), deposited(care)
+    with post.house.sessions["notifications"].transaction() as session:
+        session.execute(sa.text("delete from outbox"))
+    for document in (shown, private, gone, shown):
+        post.happen(document, source="documents")
+    post.happen(DocumentRemoved(care.record_id, gone.document_id, "request", rfc3339(now())), source="documents")
+    emitted = [event for event in post.house.events("notifications") if event["type"] == DocumentNewsDue.type]
+    events = [
+        Received(event["id"], "notifications", event["type"], event["time"], None, None,
+                 DocumentNewsDue(**event["data"]), context())
+        for event in emitted
+    ]  # fmt: skip
+    asked: list[int] = []
+    dossier = post.house.notifications.dossier
+    ask = dossier.hearers_of_documents
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        asked.append(len(kwargs["documents"]))
+        return ask(*args, **kwargs)
+
+    monkeypatch.setattr(dossier, "hearers_of_documents", counted)
+    for _ in range(2):  # the second time changes nothing
+        with post.house.sessions["notifications"].transaction() as session:
+            post.house.notifications.on_document_news_due(session, events)
+    assert asked == [3, 3]
+    of = {event.id: event.data.document_id for event in events}
+    heard = {event_id: hearers(post, care, event_id) for event_id in of}
+    for event_id, document_id in of.items():
+        expected = {shown.document_id: {**ADDED, **COLLEAGUE}, private.document_id: ADDED, gone.document_id: {}}
+        assert heard[event_id] == expected[document_id]
+
+
 def test_what_the_holder_wrote_is_told_to_who_may_read_it(post: Newsroom, care: Care) -> None:
     own = deposited(care, author_id=None, document_type="holder_note", category="personal_expression")
     [event_id] = news(post, own)
@@ -424,10 +466,13 @@ def test_nobody_but_notifications_may_ask_whom_to_tell(post: Newsroom, care: Car
     facts = {"record_id": care.record_id, "category": "care_reports", "type": "medical_report", "folder": "",
              "level": "standard", "author_id": None, "patient_blocked": False, "withheld": False,
              "restricted": []}  # fmt: skip
-    assert post.house.ask("dossier", "hearers_of_document", context(), process="notifications", facts=facts)["holder"]
+    [told] = post.house.ask("dossier", "hearers_of_documents", context(), process="notifications", documents=[facts])[
+        "hearers"
+    ]
+    assert told["holder"]
     for process in ("gateway", "documents", "audit"):
         with pytest.raises(NotAllowed):
-            post.house.ask("dossier", "hearers_of_document", context(), process=process, facts=facts)
+            post.house.ask("dossier", "hearers_of_documents", context(), process=process, documents=[facts])
 
 
 # --- merges -----------------------------------------------------------------------------------------------------------

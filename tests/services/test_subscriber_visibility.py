@@ -216,7 +216,7 @@ class World:
             if handler in RIGHTS:
                 self.handle(handler, envelope)
         self.service._look_again_at_due()
-        while self.service._number("queue"):
+        while any(self.service._number("queue")):
             with self.sessions.transaction() as session:  # each was taken at once
                 session.execute(
                     sa.update(Delivery).where(Delivery.state == "waiting", Delivery.sequence.is_not(None))

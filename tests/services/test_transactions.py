@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from services.db import Sessions, begun, day_of, ended_sessions, new_id, now, signing_keys
+from services.db import Sessions, add_to_outbox, begun, day_of, ended_sessions, new_id, now, signing_keys
+from services.plans import planned_once
 from services.refusals import InvalidInput, SessionEnded
 from tests.builders import caller
 
@@ -55,6 +56,55 @@ def test_a_transaction_of_one_statement_is_two_words(sessions: Sessions, said: l
         session.execute(add_key("one"))
     assert len(said) == 2 and said[0].startswith("begin; ") and "require_session" in said[0]
     assert kept(sessions) == {"one"}
+
+
+def test_what_only_reads_is_one_word_for_each_question_and_asks_for_the_session_with_the_first(
+    sessions: Sessions, said: list[str]
+) -> None:
+    sought = sa.select(signing_keys.c.kid)
+    with sessions.reading(caller("patient")) as session:
+        assert session.scalars(sought).all() == []
+        with sessions.transaction() as other:
+            other.execute(add_key("one"))
+        mine = len(said)
+        assert session.scalars(sought).all() == ["one"], "as in a transaction: what is committed when it is asked"
+    assert said[0].startswith("select require_session") and len(said) == mine + 1
+    assert not any(word in said[-1] for word in ("begin", "require_session", "commit"))
+    with sessions.engine.connect() as connection:
+        state = connection.connection.driver_connection.info.transaction_status
+        assert state == 0, "nothing is left open"
+
+
+def test_who_logged_out_reads_nothing_also_where_nothing_is_asked(sessions: Sessions) -> None:
+    who = caller("patient")
+    end(sessions, str(who.session_id))
+    with pytest.raises(SessionEnded), sessions.reading(who) as session:
+        session.execute(sa.select(signing_keys.c.kid))
+        pytest.fail("an answer")
+    with pytest.raises(SessionEnded), sessions.reading(who):
+        pass
+    with sessions.transaction(caller("patient")) as session:
+        session.execute(add_key("after"))
+    assert kept(sessions) == {"after"}
+
+
+@pytest.mark.parametrize("statement", [
+    add_key("x"), sa.update(signing_keys).values(kid="x"), sa.delete(signing_keys),
+    sa.select(signing_keys.c.kid).with_for_update(), sa.text("select pg_notify('outbox', '')"),
+    sa.text("with x as (delete from signing_keys returning kid) select * from x"),
+    sa.text("select pg_advisory_xact_lock(1)"), planned_once(add_key("x")),
+])  # fmt: skip
+def test_nothing_is_written_or_locked_where_reading_was_announced(sessions: Sessions, statement: Any) -> None:
+    with sessions.transaction() as session:
+        session.execute(add_key("kept"))
+    with pytest.raises(TypeError), sessions.reading() as session:
+        session.execute(statement)
+    assert kept(sessions) == {"kept"}
+    with pytest.raises(KeyError), sessions.reading() as session:
+        add_to_outbox(session, new_id(), "x", "{}", prompt=True, bundled=False)
+    with sessions.transaction() as session:
+        session.execute(sa.delete(signing_keys))  # the connection writes again where it may
+    assert kept(sessions) == set()
 
 
 def test_nothing_of_a_transaction_stays_whose_last_statement_fails(sessions: Sessions) -> None:
