@@ -9,6 +9,7 @@ from uuid import uuid4
 from gunicorn import util
 
 from services.logs import begin
+from services.process import settle_in
 from services.settings import load
 
 _settings = load()
@@ -47,6 +48,11 @@ logconfig_dict = {
 def when_ready(_server: Any) -> None:
     """The first line of the log; the workers inherit what comes with it."""
     begin()
+
+
+def post_worker_init(_worker: Any) -> None:
+    """A worker has its application: it settles in."""
+    settle_in()
 
 
 def _refuse(sock: Any, status: int, _reason: str, _message: str) -> None:

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 def main() -> int:
     """Works until it is told to stop; what it is at, it finishes."""
-    from services.process import Stopping, begin_log
+    from services.process import Stopping, begin_log, settle_in
 
     stopping = Stopping()
     from services.audit.contract import NAME
@@ -41,6 +41,7 @@ def main() -> int:
     os.nice(NICE)  # whoever leaves a trace goes before what seals it
     sessions = Sessions(settings.database_url, NAME)
     notary = Notary(sessions, Witness(settings.witness_folder), SigningKey.of(settings.notary_key))
+    settle_in()
     told = time.monotonic()
     while not stopping.asked:
         try:

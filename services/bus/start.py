@@ -11,12 +11,16 @@ from eventlet import hubs, queue
 from nameko.extensions import DependencyProvider
 
 from services.logs import begin
+from services.process import settle_in
 
 log = logging.getLogger(__name__)
 
 
 class Start(DependencyProvider):  # type: ignore[misc]
-    """Begins the log. Eventlet itself would print what ends a greenlet: as no line of ours, and with its text."""
+    """Begins the log, and settles in when all is set up.
+
+    Eventlet itself would print what ends a greenlet: as no line of ours, and with its text.
+    """
 
     def setup(self) -> None:
         begin()
@@ -25,6 +29,9 @@ class Start(DependencyProvider):  # type: ignore[misc]
         hub.squelch_timer_exception = lambda _timer, error: _ended(error)
         hub.squelch_generic_exception = _ended
         queue.traceback = SimpleNamespace(print_exc=lambda: _ended(sys.exc_info()))
+
+    def start(self) -> None:
+        settle_in()
 
     def get_dependency(self, worker_ctx: Any) -> None:
         return None

@@ -32,7 +32,7 @@ def main() -> int:
     from services.documents.ports.sandbox import Sandbox
     from services.documents.scrubber import Scrubber
     from services.documents.store_examining import Bell
-    from services.process import Stopping, begin_log
+    from services.process import Stopping, begin_log, settle_in
     from services.settings import load
     from services.virus_scan import VirusScan
 
@@ -58,6 +58,7 @@ def main() -> int:
     quarantine = timedelta(days=settings.quarantine_days)
     swept = told = time.monotonic()
     bell: Bell | None = None
+    settle_in()
     while not stopping.asked:
         try:
             bell = bell or Bell(sessions)

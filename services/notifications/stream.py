@@ -47,6 +47,7 @@ async def _serve() -> None:
     from services.notifications.ports.event_stream import EventStream
     from services.notifications.rules_inbox import origins_of
     from services.notifications.streaming import BEAT_EVERY, LOOK_EVERY, Streams
+    from services.process import settle_in
     from services.settings import load
 
     settings, stopping = load(), asyncio.Event()
@@ -58,6 +59,7 @@ async def _serve() -> None:
         origins=origins_of(settings.portal_url, settings.public_url),
     )  # fmt: skip
     host, _, port = settings.stream_bind.rpartition(":")
+    settle_in()
     await server.begin(host.strip("[]"), int(port))
     work = [
         asyncio.create_task(_listen(streams, settings.database_url)),
