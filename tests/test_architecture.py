@@ -18,8 +18,8 @@ ROOT = Path(__file__).parent.parent
 SERVICES = ("identity", "directory", "dossier", "documents", "audit", "notifications")
 # What every service may lean on: the bus, the database, and what lies outside of several services alike.
 PLUMBING = {
-    "bus", "db.py", "keys.py", "logs.py", "object_store.py", "plans.py", "process.py", "refusals.py", "rpc.py",
-    "sealing.py", "settings.py", "tokens.py", "virus_scan.py",
+    "bus", "db.py", "keys.py", "logs.py", "object_store.py", "plans.py", "plumbing.py", "process.py", "refusals.py",
+    "rpc.py", "sealing.py", "settings.py", "tokens.py", "virus_scan.py",
 }  # fmt: skip
 IO_MODULES = {"os", "socket", "subprocess", "pathlib", "io", "time"}
 PURE_LIBRARIES = {"stdnum", "rapidfuzz", "jellyfish"}

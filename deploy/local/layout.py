@@ -29,7 +29,6 @@ PORTS = (
     "postgres",
     "rabbitmq",
     "rabbitmq_dist",
-    "rabbitmq_ctl",
     "epmd",
     "smtp",
     "luxtrust",

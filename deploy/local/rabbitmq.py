@@ -15,7 +15,7 @@ import pika
 import pika.exceptions
 
 from deploy.local.failure import StackFailure
-from deploy.local.layout import Layout, short_hash, write_private
+from deploy.local.layout import Layout, free_ports, short_hash, write_private
 from deploy.local.part import Part
 from deploy.rabbitmq import topology
 
@@ -104,14 +104,7 @@ def import_definitions(layout: Layout) -> None:
 
     Refuses: StackFailure when the broker does not take them.
     """
-    done = subprocess.run(
-        [str(INSTALLED / "rabbitmqctl"), "--quiet", "import_definitions", str(_definitions_file(layout))],
-        env=_environment(layout),
-        cwd=layout.rabbitmq,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
+    done = _asked(layout, "import_definitions", str(_definitions_file(layout)))
     if done.returncode:
         raise StackFailure(
             "the broker did not take the changed definitions",
@@ -124,10 +117,19 @@ def import_definitions(layout: Layout) -> None:
 
 def control(layout: Layout, *arguments: str) -> str:
     """Run rabbitmqctl against this broker (for operators and tests) and give back what it prints."""
+    done = _asked(layout, *arguments)
+    done.check_returncode()
+    return done.stdout
+
+
+def _asked(layout: Layout, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What rabbitmqctl answers. It listens while it asks, at a port that is free at that moment: one that was kept for
+    it could be anybody's by then, and it would never begin."""
     for _ in range(CONTROL_TRIES):
+        [port] = map(str, free_ports(1, layout.ports.values()))
         done = subprocess.run(
             [str(INSTALLED / "rabbitmqctl"), "--quiet", *arguments],
-            env=_environment(layout),
+            env=_environment(layout) | {"RABBITMQ_CTL_DIST_PORT_MIN": port, "RABBITMQ_CTL_DIST_PORT_MAX": port},
             cwd=layout.rabbitmq,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -136,8 +138,7 @@ def control(layout: Layout, *arguments: str) -> str:
         )
         if done.returncode != NEVER_BEGAN:
             break
-    done.check_returncode()
-    return done.stdout
+    return done
 
 
 def _definitions(layout: Layout, carries: Sequence[str]) -> topology.Definitions:
@@ -190,7 +191,6 @@ disk_free_limit.absolute = 256MB
 def _environment(layout: Layout) -> dict[str, str]:
     folder = layout.rabbitmq
     node = f"opendsp-{short_hash(layout.state)}@localhost"
-    ctl = str(layout.ports["rabbitmq_ctl"])
     return {
         "PATH": "/usr/lib/rabbitmq/bin:/usr/bin:/bin",
         "HOME": str(folder / "home"),
@@ -201,8 +201,6 @@ def _environment(layout: Layout) -> dict[str, str]:
         "ERL_CRASH_DUMP_SECONDS": "0",
         "RABBITMQ_NODENAME": node,
         "RABBITMQ_DIST_PORT": str(layout.ports["rabbitmq_dist"]),
-        "RABBITMQ_CTL_DIST_PORT_MIN": ctl,
-        "RABBITMQ_CTL_DIST_PORT_MAX": ctl,
         "RABBITMQ_CTL_ERL_ARGS": LOOPBACK_ONLY,
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{CALM} {LOOPBACK_ONLY} -start_epmd false",
         "RABBITMQ_CONF_ENV_FILE": str(folder / "rabbitmq-env.conf"),

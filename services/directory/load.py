@@ -4,13 +4,11 @@ As small as can be: the processes that read lines beside it import this file aga
 """
 
 import gc
-import os
 import sys
 import warnings
 
 if __name__ == "__main__":
     gc.disable()  # while what is imported comes to stay; main() has it look again
-    os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")  # nothing is green here, and green names take long to import
     warnings.simplefilter("ignore")  # a library's advice to its programmers is no line for an operator
     from services.directory.load_command import main
 

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from services.db import plumbing_tables_v2
+from services.plumbing import plumbing_tables_v2
 
 revision = "0003"
 down_revision = "0002"

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from services.db import plumbing_tables_v3
+from services.plumbing import plumbing_tables_v3
 
 revision = "0005"
 down_revision = "0004"

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from services.db import plumbing_tables_v1
+from services.plumbing import plumbing_tables_v1
 
 revision = "0001"
 down_revision = None

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from services.db import plumbing_tables_v3
+from services.plumbing import plumbing_tables_v3
 
 revision = "0013"
 down_revision = "0012"
