@@ -42,6 +42,8 @@ ESTABLISHMENT_WORDS: Final[dict[str, str]] = {
 """What people type when they mean a kind of establishment."""
 
 _UNFOLDED = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
+_END_OF_EUROPE: Final = 0x2070
+"""The scripts before: Latin with all its marks, Greek, Cyrillic; and the signs of punctuation."""
 _SEPARATORS = re.compile(r"[\s.\-/]+")
 _SPELT_WITH_E = re.compile(r"(?<=[aou])e+")
 
@@ -190,11 +192,26 @@ def fold(text: str) -> str:
 
     Stored columns and questions both pass through here, so that they cannot differ in what they ignore.
     """
-    # Styled letters become plain ones first, or their case would be kept.
-    styled = unicodedata.normalize("NFKD", text).casefold().translate(_UNFOLDED)
-    plain = unicodedata.normalize("NFKD", styled).casefold()
-    kept = (letter if letter.isalnum() else " " for letter in plain if not unicodedata.combining(letter))
-    return " ".join("".join(kept).split())
+    return " ".join(text.translate(_LETTERS).split())
+
+
+class _Letters(dict[int, str]):
+    """What each letter is folded to, worked out when it is met for the first time.
+
+    Kept of the scripts of Europe alone: whoever types the rarest signs of all must not fill our memory with them.
+    """
+
+    def __missing__(self, letter: int) -> str:
+        # Styled letters become plain ones first, or their case would be kept.
+        styled = unicodedata.normalize("NFKD", chr(letter)).casefold().translate(_UNFOLDED)
+        plain = unicodedata.normalize("NFKD", styled).casefold()
+        folded = "".join(sign if sign.isalnum() else " " for sign in plain if not unicodedata.combining(sign))
+        if letter < _END_OF_EUROPE:
+            self[letter] = folded
+        return folded
+
+
+_LETTERS: Final = _Letters()
 
 
 def fold_spelling(text: str) -> str:
