@@ -253,9 +253,11 @@ def add_to_outbox(session: Session, event_id: str, kind: str, envelope: str, *, 
 def say_last(session: Session, statement: str, **values: Any) -> None:
     """Has a write said in one word with the commit of this transaction: one that nothing in it waits for.
 
-    Each statement once in a transaction; what it locks, it locks for the shortest time there is. No other of them, and
-    not what emits, has parameters of the same names.
+    What it locks, it locks for the shortest time there is. No other such statement, and not what emits, has parameters
+    of the same names; the same one a second time has what was to be said last till then said now.
     """
+    if statement in session.info[_LAST_WORDS]:
+        say_now(session)
     session.info[_LAST_WORDS][statement] = values
 
 

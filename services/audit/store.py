@@ -16,7 +16,7 @@ from services.audit.models import EntryRow, HiddenDocument, Id, RecordMove
 from services.audit.models_facts import DocumentFact
 from services.audit.rules import Position, as_id
 from services.audit.rules_histories import ALL, Wanted, kept_from_readers
-from services.db import rfc3339, say_last, say_now
+from services.db import rfc3339, say_last
 from services.dossier.contract import AccessScope
 from services.rpc import dumps
 
@@ -51,7 +51,6 @@ def insert_entries(session: Session, told: Sequence[tuple[AccessTraced, str]], a
     """
     # In the order of their ids: two who keep the same ones at once wait for each other in one direction only.
     values = sorted((_values(trace, source) for trace, source in told), key=lambda value: str(value["trace_id"]))
-    say_now(session)  # the same said twice would be said once
     say_last(session, _KEEP, told=dumps(values).decode(), received_at=at)
 
 

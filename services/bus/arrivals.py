@@ -28,6 +28,12 @@ class Arrival:
     envelopes: list[dict[str, Any]]
     handler: Any
 
+    @property
+    def is_worked_at_once(self) -> bool:
+        """Whether a worker takes it as it comes, without rows."""
+        fits = self.handler is not None and (self.handler.together or len(self.envelopes) == 1)
+        return fits and self.handler.at_once and self.cause is None
+
     def rows(self) -> list[dict[str, Any]]:
         """As they stand in the inbox."""
         due_at = now() - HEAD_START if self.handler is not None and self.handler.urgent else now()
@@ -66,6 +72,8 @@ def arrived(message: Any, cause: str | None, handlers: Mapping[tuple[str, str], 
 def fitting(arrivals: Sequence[Arrival], most: int) -> int:
     """How many of these deliveries one transaction takes: of one handler, so many events at most, at least one."""
     count, events = 1, len(arrivals[0].envelopes)
+    if not arrivals[0].handler.together:
+        return count
     while count < len(arrivals) and arrivals[count].handler is arrivals[0].handler:
         events += len(arrivals[count].envelopes)
         if events > most:

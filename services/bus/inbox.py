@@ -78,6 +78,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         self._arrived: eventlet.Queue = eventlet.Queue()
         self._due: eventlet.Queue = eventlet.Queue(INBOX_WORKERS)
         self._direct: eventlet.Queue = eventlet.Queue(1)
+        self._given = 0  # what the workers have of it, or are about to take
         self._stopping = False
         self._looked_at = 0.0
         self._gone = Signal()
@@ -113,7 +114,8 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
 
     def _take(self) -> None:
         """Arrivals into the table, many at a time; the acks go out when the rows are durable. Those that are worked as
-        they arrive go straight to their workers."""
+        they arrive go straight to their workers; one that somebody waits for goes into the table too where it would
+        have to wait for a worker, for nothing behind it may."""
         while True:
             arrivals: list[Arrival] = []
             direct: list[Arrival] = []
@@ -126,13 +128,16 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
                     settle(message, "reject", requeue=False)  # dead-letters into the parking queue
                     continue
                 events += len(arrival.envelopes)
-                at_once = arrival.handler is not None and arrival.handler.at_once and cause is None
-                (direct if at_once else arrivals).append(arrival)
-            self._keep(arrivals)
+                (direct if arrival.is_worked_at_once else arrivals).append(arrival)
             while direct:
                 count = fitting(direct, AT_ONCE)
-                self._direct.put(direct[:count])
+                if direct[0].handler.together or self._given < DIRECT_WORKERS:
+                    self._given += 1
+                    self._direct.put(direct[:count])
+                else:
+                    arrivals += direct[:count]
                 del direct[:count]
+            self._keep(arrivals)
 
     def _keep(self, arrivals: Sequence[Arrival]) -> None:
         """Into the table; however long that takes."""
@@ -152,8 +157,8 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
                 self._due.put(True)
 
     def _work_direct(self) -> None:
-        """Works events as they arrive, in one transaction and without rows of their own; what fails becomes rows, and
-        goes the way of all others."""
+        """Works events as they arrive, without rows of their own; what fails becomes rows, and goes the way of all
+        others."""
         while True:
             arrivals: list[Arrival] = self._direct.get()
             try:
@@ -161,6 +166,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
             except Exception as broken:  # a dying thread would take the process along
                 log.warning("inbox waits", extra={"kind": type(broken).__name__})
                 worked = False
+            self._given -= 1
             if worked:
                 for arrival in arrivals:
                     settle(arrival.message, "ack")
@@ -172,8 +178,8 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         entrypoint = arrivals[0].handler
         assert entrypoint is not None
         with sessions_of(self.container).transaction() as session:
-            events = entrypoint.events([envelope for arrival in arrivals for envelope in arrival.envelopes])
-            error = self._call(session, entrypoint, events)
+            envelopes = [envelope for arrival in arrivals for envelope in arrival.envelopes]
+            error = self._call(session, entrypoint, _events_of(entrypoint, envelopes))
             if error is not None:
                 raise error
         return True
@@ -265,7 +271,6 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         try:
             entrypoint = self._handlers[(rows[0].source, rows[0].type)]
             events = [entrypoint.event(json.loads(row.envelope)) for row in rows]
-            session.info["context"] = events[0].context if len(events) == 1 else None
             error = self._call(session, entrypoint, events)
             if error is None:
                 session.flush()
@@ -275,6 +280,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         return error
 
     def _call(self, session: Session, entrypoint: EventHandler, events: list[Received]) -> BaseException | None:
+        session.info["context"] = events[0].context if len(events) == 1 else None
         finished = Signal()
 
         def finish(_worker: Any, _result: Any, exc_info: Any) -> tuple[None, None]:
@@ -310,6 +316,10 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
             session.execute(sa.delete(inbox).where(
                 inbox.c.state == "done", inbox.c.received_at < sa.func.to_timestamp(old)))  # fmt: skip
             forget_requests(session)
+
+
+def _events_of(entrypoint: EventHandler, envelopes: list[dict[str, Any]]) -> list[Received]:
+    return entrypoint.events(envelopes) if entrypoint.together else [entrypoint.event(one) for one in envelopes]
 
 
 class Parked:
@@ -351,8 +361,8 @@ class EventHandler(Entrypoint):  # type: ignore[misc]
     together: the method takes a list of such events, worked in one transaction. For handlers alone that do nothing but
     write to their own database: what one does outside would be done again when another fails.
     urgent: somebody waits for what this does, so it goes before all that nobody waits for, however much there is.
-    at_once: with `together`: the same event again changes nothing here, so that it needs no row to be worked once. It
-    is worked as it arrives, and acknowledged when that is durable.
+    at_once: the same event again does nothing here, at the same moment neither, so that it needs no row to be worked
+    once. It is worked as it arrives, and acknowledged when that is durable.
     """
 
     inbox = Inbox()
@@ -362,7 +372,7 @@ class EventHandler(Entrypoint):  # type: ignore[misc]
         at_once: bool = False, **kwargs: Any,
     ) -> None:  # fmt: skip
         self.together = together
-        self.at_once = at_once and together
+        self.at_once = at_once
         self.urgent = urgent
         self.sources = (sources,) if isinstance(sources, str) else tuple(sources)
         self.contract = contract

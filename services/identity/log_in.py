@@ -67,10 +67,9 @@ class LogIns(Entry):
                 return self._refused(session, context, "session.opened", refusal, **whose)
             if wait := store.take_tries(session, self._sending(account.account_id, context), at):
                 return self._refused(session, context, "session.opened", TooManyTries(retry_after=wait), **whose)
-            challenge = store_codes.add_challenge(
-                session, "log_in", channels[channel], account.language, at,
-                account_id=account.account_id, channel=channel,
-            )  # fmt: skip
+            challenge = store_codes.add_challenge_of_log_in(
+                session, channels[channel], account.language, at, account.account_id, channel
+            )
             if channel != "totp":
                 emit(session, OneTimeCodeRequested(challenge_id=challenge.challenge_id, purpose="log_in"))
             emit(session, traced(context, "log_in.begun", at=at, purpose=f"password {channel}", **whose))

@@ -59,10 +59,3 @@ def take_try(before: Tries | None, limit: Limit, now: datetime) -> tuple[Tries, 
     checked = before.checked + 1
     wait = limit.wait_after(checked)
     return Tries(before.tries + 1, checked, now, now + wait if wait else None), None
-
-
-def give_back(before: Tries, limit: Limit) -> Tries:
-    """The same key after its last try has turned out right."""
-    checked = max(0, before.checked - 1)
-    blocked_until = before.blocked_until if limit.wait_after(checked) else None
-    return replace(before, checked=checked, blocked_until=blocked_until)

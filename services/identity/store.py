@@ -8,6 +8,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from services.db import say_last
 from services.identity import rules, rules_recovery, rules_sessions
 from services.identity import rules_throttles as throttles
 from services.identity.contract import SubjectKind
@@ -41,6 +42,7 @@ def take_tries(session: Session, keyed: Sequence[tuple[bytes, throttles.Limit]],
     """Counts one try under each key, narrowest first; seconds to wait when one of them is blocked.
 
     A blocked key alone counts the try: whoever knocks on one account's door does not use up the address of others.
+    The keys are held at once and written with the commit: no transaction takes the same one twice.
     """
     known = _by_key(session.execute(_TAKE, {"keys": sorted(key for key, _ in keyed), "now": now}))
     taken = {}
@@ -55,36 +57,42 @@ def take_tries(session: Session, keyed: Sequence[tuple[bytes, throttles.Limit]],
 
 
 def give_back_tries(session: Session, keyed: Sequence[tuple[bytes, throttles.Limit]]) -> None:
-    """The last try was right: the narrowest key is forgotten, the wider ones get it back.
+    """The last try was right: with the commit the narrowest key is forgotten, the wider ones get it back.
 
     An address by itself gets it back too: others who tried from there are not forgiven for one who was right.
     """
-    limits = dict(keyed)
     narrowest = None if keyed[0][1] == throttles.PER_ADDRESS else keyed[0][0]
-    known = _by_key(session.execute(_HOLD, {"keys": list(limits)}))
-    given = {key: throttles.give_back(tries, limits[key]) for key, tries in known.items() if key != narrowest}
-    _write(session, given, narrowest if narrowest in known else None)  # never a row that is not held
+    wider = [(key, limit.free) for key, limit in keyed if key != narrowest]
+    say_last(
+        session, _GIVE_BACK, right_keys=[key for key, _ in keyed], narrowest=narrowest,
+        wider_keys=[key for key, _ in wider], wider_free=[free for _, free in wider],
+    )  # fmt: skip
 
 
-# Both hold the rows in one order, or two requests could wait for each other. To take is to have a row for each key,
-# made where there is none, or none any more in this very moment.
+# All hold the rows in one order, or two requests could wait for each other. To take is to have a row for each key,
+# made where there is none, or none any more in this very moment. To give back is one try less, and with it the block
+# that is none after so few.
 _TAKE = planned_once(sa.text(
     "insert into tries (key, last_at) select told.key, :now from unnest(cast(:keys as bytea[])) as told (key)"
     " on conflict (key) do update set last_at = tries.last_at"
     " returning tries.key, tries.tries, tries.checked, tries.last_at, tries.blocked_until"
 ))
-_HOLD = planned_once(sa.text(
-    "select key, tries, checked, last_at, blocked_until from tries where key = any(cast(:keys as bytea[]))"
-    " order by key for update"
-))
-_WRITE = planned_once(sa.text(
-    "with forgotten as (delete from tries where key = :forgotten)"
-    " update tries set tries = told.tries, checked = told.checked, last_at = told.last_at,"
+_WRITE = (
+    "update tries set tries = told.tries, checked = told.checked, last_at = told.last_at,"
     " blocked_until = told.blocked_until"
-    " from unnest(cast(:keys as bytea[]), cast(:tries as int[]), cast(:checked as int[]),"
+    " from unnest(cast(:taken_keys as bytea[]), cast(:tries as int[]), cast(:checked as int[]),"
     " cast(:last_at as timestamptz[]), cast(:blocked_until as timestamptz[]))"
     " as told (key, tries, checked, last_at, blocked_until) where tries.key = told.key"
-))
+)
+_GIVE_BACK = (
+    "with held as materialized (select key from tries where key = any(cast(:right_keys as bytea[]))"
+    " order by key for update),"
+    " forgotten as (delete from tries using held where tries.key = held.key and held.key = :narrowest)"
+    " update tries set checked = greatest(0, checked - 1),"
+    " blocked_until = case when checked - 1 >= wider.free then blocked_until end"
+    " from held join unnest(cast(:wider_keys as bytea[]), cast(:wider_free as int[])) as wider (key, free) using (key)"
+    " where tries.key = held.key"
+)
 
 
 def _by_key(rows: Iterable[sa.Row[Any]]) -> dict[bytes, throttles.Tries]:
@@ -93,14 +101,14 @@ def _by_key(rows: Iterable[sa.Row[Any]]) -> dict[bytes, throttles.Tries]:
     }  # fmt: skip
 
 
-def _write(session: Session, held: Mapping[bytes, throttles.Tries], forgotten: bytes | None = None) -> None:
-    """Writes what became of rows that are held, all at once, and forgets one of them."""
+def _write(session: Session, held: Mapping[bytes, throttles.Tries]) -> None:
+    """Writes what became of rows that are held, all at once."""
     tries = held.values()
-    session.execute(_WRITE, {
-        "forgotten": forgotten, "keys": list(held), "tries": [one.tries for one in tries],
-        "checked": [one.checked for one in tries], "last_at": [one.last_at for one in tries],
-        "blocked_until": [one.blocked_until for one in tries],
-    })  # fmt: skip
+    say_last(
+        session, _WRITE, taken_keys=list(held), tries=[one.tries for one in tries],
+        checked=[one.checked for one in tries], last_at=[one.last_at for one in tries],
+        blocked_until=[one.blocked_until for one in tries],
+    )  # fmt: skip
 
 
 # --- accounts ---------------------------------------------------------------------------------------------------------

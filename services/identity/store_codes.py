@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.db import new_id
+from services.db import new_id, say_last
 from services.identity import rules, rules_sessions
 from services.identity.models import Challenge, Contact
 from services.identity.models_factors import Authenticator
@@ -26,24 +26,40 @@ _LIVE = sa.and_(
 
 def add_challenge(
     session: Session, purpose: str, contact_id: str | None, language: str, now: datetime,
-    *, account_id: str | None = None, activation_id: str | None = None, session_id: str | None = None,
-    channel: str = "email",
+    *, account_id: str | None = None, activation_id: str | None = None, channel: str = "email",
 ) -> Challenge:  # fmt: skip
-    """A one-time code to be sent; none is sent for the channel `totp`, which has no contact.
-
-    session_id: the session in which alone the code counts.
-    """
-    row = {
-        "challenge_id": new_id(), "purpose": purpose, "channel": channel, "contact_id": contact_id,
-        "account_id": account_id, "activation_id": activation_id, "session_id": session_id, "language": language,
-        "created_at": now, "expires_at": now + rules.ONE_TIME_CODE_LIFETIME, "wrong_tries": 0, "sent": 1,
-    }  # fmt: skip
+    """A one-time code to be sent."""
+    row = _fresh(purpose, contact_id, language, now, channel, account_id=account_id, activation_id=activation_id)
     session.flush()  # the contact it names may be as new
-    session.execute(_ADD, row)
+    session.execute(sa.insert(_CHALLENGES), row)
     return Challenge(**row)
 
 
-_ADD = planned_once(sa.insert(_CHALLENGES))
+def add_challenge_of_log_in(
+    session: Session, contact_id: str | None, language: str, now: datetime, account_id: str, channel: str
+) -> Challenge:
+    """The code of a log-in, to be sent from the commit on; none is for the channel `totp`, which has no contact."""
+    row = _fresh("log_in", contact_id, language, now, channel, account_id=account_id)
+    say_last(session, _ADD_LAST, **row)
+    return Challenge(**row)
+
+
+def _fresh(
+    purpose: str, contact_id: str | None, language: str, now: datetime, channel: str, **whose: str | None
+) -> dict[str, Any]:
+    return {
+        "challenge_id": new_id(), "purpose": purpose, "channel": channel, "contact_id": contact_id,
+        "language": language, "created_at": now, "expires_at": now + rules.ONE_TIME_CODE_LIFETIME, "wrong_tries": 0,
+        "sent": 1, **whose,
+    }  # fmt: skip
+
+
+_OF_LOG_IN = ("challenge_id", "purpose", "channel", "contact_id", "account_id", "language", "created_at", "expires_at",
+              "wrong_tries", "sent")  # fmt: skip
+_ADD_LAST = (
+    f"insert into challenges ({', '.join(_OF_LOG_IN)})"  # noqa: S608 (columns)
+    f" values ({', '.join(f':{name}' for name in _OF_LOG_IN)})"
+)
 
 
 def newest_challenge(session: Session, activation_id: str) -> Challenge | None:

@@ -24,15 +24,14 @@ from services.notifications.rules_record_news import HOLDER, Reader, readers
 class Messages(Dispatching):
     """The handlers that tell people something."""
 
-    @on("identity", OneTimeCodeRequested, urgent=True)
+    @on("identity", OneTimeCodeRequested, urgent=True, at_once=True)
     def on_one_time_code_requested(self, session: Session, event: Received) -> None:
         """Sends a one-time code to the address it shall prove or to the account's own; one already over is not sent.
 
-        One that cannot be sent for now waits for as long as the code is good.
+        One that cannot be sent for now waits for as long as the code is good. Its row is there before it is sent and
+        seen by others after: who has the same event at this moment waits for that, and finds it told.
         """
         requested: OneTimeCodeRequested = event.data
-        if store_messages.message_settled(session, event.id, requested.challenge_id):
-            return
         told = self.identity.one_time_code(event.context, challenge_id=requested.challenge_id)
         reached, asked_at = self._reached_by_code(told), datetime.fromisoformat(event.time)
         message = Message(
@@ -43,9 +42,10 @@ class Messages(Dispatching):
             expires_at=asked_at + timedelta(minutes=rules.ONE_TIME_CODE_MINUTES),
             state=rules_delivery.QUEUED, due_at=now(), history=[_queued(event)],
         )  # fmt: skip
-        fate = Fate(FAILED, "spent") if reached is None else self._fate_of(session, message, reached)
-        self._note(session, message, fate)
-        session.add(message)
+        if store_messages.keep_unless_told(session, message):
+            fate = Fate(FAILED, "spent") if reached is None else self._fate_of(session, message, reached)
+            self._note(session, message, fate)
+            store_messages.keep_fate(session, message)
 
     @on("identity", AccountNoticeDue, urgent=True)
     def on_account_notice_due(self, session: Session, event: Received) -> None:

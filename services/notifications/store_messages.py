@@ -10,17 +10,42 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.db import new_id, rfc3339
+from services.db import new_id, rfc3339, say_last
 from services.notifications import rules_delivery
 from services.notifications.models_messages import Message
 from services.notifications.store_hidden import HIDDEN_NOW
 from services.plans import planned_once
 
+_OF_FIRST_TRY = (
+    "message_id", "event_id", "request_id", "recipient_kind", "recipient_id", "channel", "occasion", "urgent", "count",
+    "attempts", "happened_at", "expires_at", "state", "due_at", "history",
+)  # fmt: skip
+_OF_FATE = ("channel", "language", "state", "cause", "due_at", "settled_at", "attempts", "history")
+_KEEP = planned_once(sa.text(
+    f"insert into messages ({', '.join(_OF_FIRST_TRY)}) select {', '.join(f':{name}' for name in _OF_FIRST_TRY)}"  # noqa: S608 (columns)
+    " where not exists (select from messages where event_id = :event_id and recipient_id = :recipient_id)"
+    " on conflict (event_id, recipient_id, channel) do nothing"
+))
+_KEEP_FATE = (
+    f"update messages set {', '.join(f'{name} = :fate_{name}' for name in _OF_FATE)}"  # noqa: S608 (columns)
+    " where message_id = :fated"
+)
 
-def message_settled(session: Session, event_id: str, recipient_id: str) -> bool:
-    """Whether this event was already told to this person, or is never going to be."""
-    told = (Message.event_id == event_id, Message.recipient_id == recipient_id)
-    return session.scalar(planned_once(sa.select(sa.exists().where(*told)))) is True
+
+def keep_unless_told(session: Session, message: Message) -> bool:
+    """Keeps a message that is tried in this transaction; false where its event was already told to this person, or is
+    never going to be. Whoever is about to tell it at this moment is waited for."""
+    row = {name: getattr(message, name) for name in _OF_FIRST_TRY} | {"history": json.dumps(message.history)}
+    kept: Any = session.execute(_KEEP, row)
+    return bool(kept.rowcount)
+
+
+def keep_fate(session: Session, message: Message) -> None:
+    """Keeps what became of it, with the commit."""
+    fate = {f"fate_{name}": getattr(message, name) for name in _OF_FATE}
+    say_last(
+        session, _KEEP_FATE, **fate | {"fate_history": json.dumps(message.history), "fated": message.message_id}
+    )  # fmt: skip
 
 
 def settled_recipients(session: Session, event_id: str) -> set[str]:

@@ -215,13 +215,6 @@ def test_after_a_quiet_day_all_is_forgotten() -> None:
     assert throttles.take_try(old, throttles.PER_SUBJECT, later) == (throttles.Tries(1, 1, later, None), None)
 
 
-def test_a_right_try_is_given_back_with_its_block() -> None:
-    fifth = throttles.Tries(5, 5, NOON, NOON + timedelta(seconds=30))
-    assert throttles.give_back(fifth, throttles.PER_SUBJECT) == throttles.Tries(5, 4, NOON, None)
-    seventh = throttles.Tries(7, 7, NOON, NOON + timedelta(seconds=120))
-    assert throttles.give_back(seventh, throttles.PER_SUBJECT).blocked_until is not None
-
-
 @given(st.lists(st.integers(0, 4000), max_size=60))
 def test_no_more_tries_are_looked_at_than_the_waiting_allows(pauses: list[int]) -> None:
     tries, at, looked_at = None, NOON, []

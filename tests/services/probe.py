@@ -44,6 +44,17 @@ class Begged:
 
 
 @dataclass(frozen=True)
+class Hailed:
+    """Somebody waits for it, and doing it again does nothing."""
+
+    type: ClassVar[str] = "hailed.v1"
+    subject: ClassVar[str | None] = None
+
+    thing_id: str
+    mood: str
+
+
+@dataclass(frozen=True)
 class Seen:
     """One of many that nobody waits for."""
 
@@ -175,10 +186,13 @@ class Probe(Service):
     def see(self, context: Context, *, moods: list[str]) -> list[str]:
         with self.db.transaction(context) as session:
             session.execute(sa.text("create table if not exists sights (thing_id text primary key, seen int)"))
-            seen = [Seen(thing_id=new_id(), mood=mood) for mood in moods]
-            for one in seen:
-                emit(session, one)
-            return [one.thing_id for one in seen]
+            return _emitted(session, Seen, moods)
+
+    @rpc_public
+    def hail(self, context: Context, *, moods: list[str]) -> list[str]:
+        with self.db.transaction(context) as session:
+            session.execute(sa.text("create table if not exists sights (thing_id text primary key, seen int)"))
+            return _emitted(session, Hailed, moods)
 
     @rpc_public
     def beg(self, context: Context, *, thing_id: str) -> str:
@@ -275,6 +289,15 @@ class Probe(Service):
             if event.data.mood == "bad":
                 raise ValueError("a bad mood")
 
+    @on("audit", Hailed, urgent=True, at_once=True)
+    def on_hailed(self, session: Session, event: Received) -> None:
+        keep = "insert into sights values (:thing, 1) on conflict do nothing"
+        session.execute(sa.text(keep), {"thing": event.data.thing_id})
+        if event.data.mood == "slow":
+            eventlet.sleep(1)
+        if event.data.mood == "bad":
+            raise ValueError("a bad mood")
+
     def _poke(self, session: Session, event: Received) -> None:
         _mark(session, f"poked {event.data.thing_id}", event.number or 0)
         if event.data.mood == "slow":
@@ -292,6 +315,13 @@ class Probe(Service):
         poked = session.scalar(sa.text("select count(*) from marks where what = :what"),
                                {"what": f"poked {event.data.thing_id}"})  # fmt: skip
         _mark(session, f"begged {event.data.thing_id}", poked or 0)
+
+
+def _emitted(session: Session, kind: Any, moods: list[str]) -> list[str]:
+    told = [kind(thing_id=new_id(), mood=mood) for mood in moods]
+    for one in told:
+        emit(session, one)
+    return [one.thing_id for one in told]
 
 
 def _fail() -> None:

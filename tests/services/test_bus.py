@@ -33,7 +33,7 @@ from services.refusals import NotAllowed, Refusal, TooManyTries, Unauthenticated
 from services.rpc import RpcClient
 from services.settings import Settings
 from services.tokens import AUDIENCE, ISSUER, Context
-from tests.services.probe import Begged, NotToday, Poked, Seen
+from tests.services.probe import Begged, Hailed, NotToday, Poked, Seen
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
@@ -74,7 +74,7 @@ class Bus:
         arguments = {"source": "audit.events", "destination": "audit.inbox", "destination_type": "queue"}
         definitions = stack.layout.state / "probe-binding.json"
         bindings = [{**arguments, "vhost": settings.broker_vhost, "routing_key": kind.type, "arguments": {}}
-                    for kind in (Poked, Begged, Seen)]  # fmt: skip
+                    for kind in (Poked, Begged, Hailed, Seen)]  # fmt: skip
         definitions.write_text(json.dumps({"bindings": bindings}))
         definitions.chmod(0o644)
         rabbitmq.control(stack.layout, "import_definitions", str(definitions))
@@ -443,9 +443,9 @@ def _sights(bus: Bus) -> dict[str, int]:
         return {row.thing_id: row.seen for row in rows}
 
 
-def _in_the_inbox(bus: Bus, things: list[str]) -> list[Any]:
+def _in_the_inbox(bus: Bus, things: list[str], kind: Any = Seen) -> list[Any]:
     with bus.engine.begin() as connection:
-        rows = connection.execute(sa.select(inbox).where(inbox.c.type == Seen.type)).all()
+        rows = connection.execute(sa.select(inbox).where(inbox.c.type == kind.type)).all()
     return [row for row in rows if json.loads(row.envelope)["data"]["thing_id"] in things]
 
 
@@ -633,6 +633,39 @@ def test_a_bundle_with_a_stranger_in_it_is_parked_as_a_whole(bus: Bus) -> None:
     rows = eventually(lambda: _in_the_inbox(bus, things) or None, "the parked rows")
     assert [row.state for row in rows] == ["parked", "parked"]
     assert not set(things) & set(_sights(bus))
+
+
+def test_one_that_somebody_waits_for_is_worked_as_it_arrives_and_by_itself(bus: Bus) -> None:
+    things = bus.ask("hail", moods=["good", "bad", "good"])
+    eventually(lambda: _all(_sights(bus), [things[0], things[2]]), "the good ones")
+    failed = eventually(lambda: next(iter(r for r in _in_the_inbox(bus, things, Hailed) if r.attempts), None), "a try")
+    assert json.loads(failed.envelope)["data"]["thing_id"] == things[1] and failed.cause == "ValueError"
+    assert len(_in_the_inbox(bus, things, Hailed)) == 1 and things[1] not in _sights(bus)
+    with bus.engine.begin() as connection:  # the cause is mended
+        mended = inbox.update().where(inbox.c.event_id == failed.event_id)
+        connection.execute(mended.values(envelope=failed.envelope.replace('"bad"', '"good"'), due_at=now()))
+    eventually(lambda: _all(_sights(bus), things), "the mended one")
+
+
+def test_where_all_who_work_at_once_are_busy_nothing_behind_waits_for_them(bus: Bus) -> None:
+    thing = new_id()
+    slow = bus.ask("hail", moods=["slow"] * 12)
+    eventually(lambda: _in_the_inbox(bus, slow, Hailed), "those for whom there was no worker")
+    behind = bus.ask("poke", thing_id=thing, mood="good")[0]
+    eventually(lambda: bus.row(behind), "what came behind them")
+    assert len(set(slow) & set(_sights(bus))) < 12
+    eventually(lambda: _all(_sights(bus), slow), "all of them")
+
+
+def test_several_in_one_message_that_are_worked_each_by_itself_go_through_the_table(bus: Bus) -> None:
+    common = {"source": "audit", "type": Hailed.type, "time": "2026-01-01T00:00:00Z", "subject": None, "number": None,
+              "request_id": "r", "traceparent": None}  # fmt: skip
+    bus.ask("hail", moods=[])
+    things = [new_id(), new_id()]
+    told = [{**common, "id": new_id(), "data": {"mood": "good", "thing_id": thing}} for thing in things]
+    _publish(bus, "audit", json.dumps(told).encode(), Hailed.type)
+    eventually(lambda: _all(_sights(bus), things), "both")
+    assert len(_in_the_inbox(bus, things, Hailed)) == 2
 
 
 def _tried(row: Any) -> Any:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -278,6 +279,18 @@ def test_two_replicas_send_each_message_once(depot: Depot, provider: Provider) -
     assert {depot.row(event_id).state for event_id in events} == {"sent"}
 
 
+def test_who_has_the_same_request_for_a_code_at_one_moment_waits_and_sends_nothing(
+    depot: Depot, provider: Provider
+) -> None:
+    _, requested = depot.code()
+    provider.silence = 0.2
+    depot.by_http(provider)
+    event_id = new_id()
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(lambda _: depot.happen(requested, event_id), range(6))) == [event_id] * 6
+    assert len(provider.taken) == 1 and depot.row(event_id).state == "sent"
+
+
 def test_a_message_that_somebody_is_sending_holds_up_none_behind_it(depot: Depot) -> None:
     first, second = depot.tell(depot.person()), depot.tell(depot.person())
     with depot.sessions.transaction() as slow:
@@ -320,7 +333,7 @@ def test_senders_are_woken_by_the_commit_and_by_nothing_before_it(depot: Depot) 
         listener.close()
 
 
-def test_a_code_costs_no_more_words_to_the_database_than_a_look_and_a_row(depot: Depot) -> None:
+def test_a_code_costs_no_more_words_to_the_database_than_a_row_and_its_fate(depot: Depot) -> None:
     _, requested = depot.code()
     said: list[str] = []
 
@@ -334,11 +347,10 @@ def test_a_code_costs_no_more_words_to_the_database_than_a_look_and_a_row(depot:
             event = Received(new_id(), "identity", requested.type, rfc3339(now()), None, None, requested,
                              context("identity"))  # fmt: skip
             depot.service.on_one_time_code_requested(session, event)
-            session.flush()
             told = list(said)
     finally:
         sa.event.remove(engine, "before_cursor_execute", listen)
-    assert len(told) == 2 and len(depot.sms()) == 1
+    assert len(told) == 1 and len(said) == 2 and len(depot.sms()) == 1
 
 
 # --- to whom ----------------------------------------------------------------------------------------------------------

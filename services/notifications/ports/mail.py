@@ -12,9 +12,12 @@ import ssl
 import threading
 import time
 from datetime import datetime
-from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
-from email.utils import format_datetime
+from email.charset import QP, Charset
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import SMTPUTF8, compat32
+from email.utils import format_datetime, formataddr, parseaddr
+from typing import Any
 
 from services.notifications.ports.texts import MailText
 from services.settings import Settings
@@ -25,6 +28,9 @@ KEPT = 4
 _PERMANENT = range(500, 600)
 _CLOSING = (421,)  # the server's own trouble, not the recipient's [RFC 5321 3.8]
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_PLAIN = compat32.clone(linesep="\r\n")
+_WRITTEN = Charset("utf-8")
+_WRITTEN.body_encoding = QP
 
 
 class MailRefused(Exception):
@@ -178,11 +184,13 @@ def compose(text: MailText, *, sender: str, to: str, message_id: str, language: 
     """The message itself: plain text first, the same as HTML beside it, marked as automatic [RFC 3834]."""
     if not to.isprintable():
         raise MailRefused()  # the end of a line in it would begin another header
-    message = EmailMessage(policy=SMTP)
-    message.set_content(text.plain, cte="quoted-printable")
-    message.add_alternative(text.html, subtype="html", cte="quoted-printable")
-    message["From"], message["To"], message["Subject"] = sender, to, text.subject
+    # The parts as they were always made: a message that parses each header it is given takes four times as long. That
+    # one is for addresses beyond ASCII, which it alone can write as they are.
+    policy: Any = _PLAIN if to.isascii() else SMTPUTF8
+    bodies = ((text.plain, "plain"), (text.html, "html"))
+    parts = [MIMEText(body, kind, _WRITTEN, policy=policy) for body, kind in bodies]
+    message = MIMEMultipart("alternative", _subparts=parts, policy=policy)
+    message["From"], message["To"], message["Subject"] = formataddr(parseaddr(sender)), to, text.subject
     message["Date"], message["Message-ID"] = format_datetime(at), message_id
-    # After the bodies: whoever sets these forgets what was said of the content before.
     message["Auto-Submitted"], message["Content-Language"] = "auto-generated", language
-    return message.as_bytes(policy=SMTP if to.isascii() else SMTPUTF8)
+    return message.as_bytes(policy=policy)
