@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from services.identity.ports import hashing
 from services.identity.ports.hashers import Hashers
 pool = Hashers(1)
 pool(hashing.hashed, "x")
-print(pool._places.take().process.pid, flush=True)
+print(pool._seats.take().hasher.process.pid, flush=True)
 time.sleep(60)
 """
 
@@ -37,9 +37,9 @@ from services.identity.ports.hashers import Hashers
 pool = Hashers(1)
 for _ in range(3):
     pool(hashing.hashed, "x")
-    hasher = pool._places.take()
-    print(hasher.process.pid, flush=True)
-    pool._places.give(hasher)
+    post = pool._seats.take()
+    print(post.hasher.process.pid, flush=True)
+    pool._seats.give(post)
 """
 
 
@@ -53,10 +53,10 @@ def pool() -> Iterator[Hashers]:
 
 def everyone(pool: Hashers) -> list[Hasher]:
     """The processes of a pool that nobody uses at the moment."""
-    places = [pool._places.take() for _ in range(2)]
-    for place in reversed(places):
-        pool._places.give(place)
-    return [place for place in places if place is not None]
+    posts = [pool._seats.take() for _ in range(2)]
+    for post in reversed(posts):
+        pool._seats.give(post)
+    return [post.hasher for post in posts if post.hasher is not None]
 
 
 def gone(pid: int) -> bool:
@@ -91,26 +91,103 @@ def test_a_pool_has_as_many_processes_as_it_may_and_none_before_it_is_asked(pool
     assert len(pids) == 2 and os.getpid() not in pids
 
 
-def test_a_place_goes_to_who_has_waited_longest_whoever_comes_meanwhile() -> None:
-    places, served = hashers.Places(1), []
-    mine = places.take()
+def test_a_seat_goes_to_who_has_waited_longest_whoever_comes_meanwhile() -> None:
+    seats, served = hashers.Seats([hashers.Post()]), []
+    mine = [seats.take() for _ in range(hashers.SEATS)]
 
     def wait(number: int) -> None:
-        place = places.take()
+        post = seats.take()
         served.append(number)
-        places.give(place)
+        seats.give(post)
 
     crew = []
     for number in range(6):
         crew.append(threading.Thread(target=wait, args=(number,)))
         crew[-1].start()
-        while len(places._waiting) <= number:
+        while len(seats._waiting) <= number:
             time.sleep(0.001)
-    places.give(mine)
+    seats.give(mine[0])
     wait(6)
     for thread in crew:
         thread.join()
     assert served == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_whoever_comes_sits_where_fewest_sit() -> None:
+    posts = [hashers.Post() for _ in range(3)]
+    seats = hashers.Seats(posts)
+    taken = [seats.take() for _ in range(4)]
+    assert sorted(map(taken.count, posts)) == [1, 1, 2]
+    for post in {id(post): post for post in taken if taken.count(post) == 1}.values():
+        seats.give(post)
+    assert all(seats.take() is not post for post in posts if taken.count(post) == 2)
+
+
+def test_who_is_next_gets_the_own_answer_and_no_others() -> None:
+    hasher = Hasher()
+    try:
+        secrets = {f"secret {number}": hashing.hashed(f"secret {number}") for number in range(3)}
+        questions = [(kept, secret) for kept in secrets for secret in secrets]
+        with ThreadPoolExecutor(9) as crew:
+            told = list(crew.map(lambda asked: hasher.ask("is_of_hash", (secrets[asked[0]], asked[1])), questions))
+        assert told == [kept == secret for kept, secret in questions]
+    finally:
+        hasher.end()
+
+
+def test_a_question_is_with_the_process_before_the_one_before_is_answered(pool: Hashers) -> None:
+    hasher = Hasher()
+    try:
+        hasher.ask("hashed", ("the first starts it",))
+        os.kill(hasher.process.pid, signal.SIGSTOP)
+        with ThreadPoolExecutor(2) as crew:
+            both = [crew.submit(hasher.ask, "hashed", (SECRET,)) for _ in range(2)]
+            assert eventually(lambda: hasher._asking == 2) and not any(one.done() for one in both)
+            os.kill(hasher.process.pid, signal.SIGCONT)
+            assert all(hashing.is_of_hash(one.result(), SECRET) for one in both)
+    finally:
+        hasher.end()
+
+
+def test_with_a_process_that_dies_both_who_sat_there_are_answered_by_another(pool: Hashers) -> None:
+    secret_hash = pool(hashing.hashed, SECRET)
+    [first] = everyone(pool)
+    os.kill(first.process.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(4) as crew:
+        told = [crew.submit(pool, hashing.is_of_hash, secret_hash, SECRET) for _ in range(4)]
+        assert eventually(lambda: first._asking == 2)
+        os.kill(first.process.pid, signal.SIGKILL)
+        assert [one.result() for one in told] == [True] * 4
+    assert first.gone and first not in everyone(pool)
+
+
+def test_who_stops_waiting_leaves_no_answer_to_anybody(pool: Hashers) -> None:
+    green = """
+import eventlet
+eventlet.monkey_patch()
+from services.identity.ports import hashing
+from services.identity.ports.hashers import Hashers
+pool = Hashers(1)
+kept = hashing.hashed("x")
+for _ in range(3):
+    first, second = eventlet.spawn(pool, hashing.hashed, "y"), eventlet.spawn(pool, hashing.is_of_hash, kept, "x")
+    eventlet.sleep(0.5 if _ == 0 else 0.02)
+    [first, second][_ % 2].kill()
+    print("right" if _ % 2 or second.wait() is True else "wrong", pool(hashing.is_of_hash, kept, "x"), flush=True)
+"""
+    told = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", green], capture_output=True, text=True, check=True, timeout=60,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert told.stdout.split() == ["right", "True"] * 3
+
+
+def eventually(found: Callable[[], bool]) -> bool:
+    for _ in range(500):
+        if found():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def test_a_process_that_dies_is_replaced_and_its_question_answered(pool: Hashers) -> None:
@@ -123,7 +200,7 @@ def test_a_process_that_dies_is_replaced_and_its_question_answered(pool: Hashers
     assert second.process.pid != first.process.pid
 
 
-def test_a_pool_whose_processes_cannot_live_says_so_and_keeps_its_places(
+def test_a_pool_whose_processes_cannot_live_says_so_and_keeps_its_seats(
     pool: Hashers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")

@@ -26,7 +26,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from services.identity.ports import hashing
@@ -35,6 +35,9 @@ from services.identity.ports import hashing
 # Where another library is in its place this says nothing, and a hash is as dear as ever.
 _KEPT = 2 * 1024 * hashing.MEMORY_KIB
 KEEPS_MEMORY = {"GLIBC_TUNABLES": f"glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold={_KEPT}"}
+
+SEATS = 2
+"""At each process: for who is served and who is next, so that it never waits for a service that has others to serve."""
 
 _WORKS: dict[str, Callable[..., Any]] = {work.__name__: work for work in (hashing.hashed, hashing.is_of_hash)}
 
@@ -47,45 +50,38 @@ class Hashers:
     """So many processes at most, each started when first needed; call it with a work and its arguments."""
 
     def __init__(self, count: int) -> None:
-        self._places = Places(count)
+        self._seats = Seats([Post() for _ in range(count)])
 
     def __call__(self, work: Callable[..., Any], *args: Any) -> Any:
-        """What the work answers, once a place is free; who came first is served first."""
-        hasher = self._places.take()
+        """What the work answers, once there is a seat; who came first is served first."""
+        post = self._seats.take()
         try:
-            for _ in range(2):
-                hasher = hasher or Hasher()
-                try:
-                    return hasher.ask(work.__name__, args)
-                except OSError:
-                    hasher = hasher.end()
-            raise HashersGone
-        except BaseException:
-            # Whoever stops waiting leaves an answer behind that nobody else may get.
-            hasher = hasher and hasher.end()
-            raise
+            return post.ask(work.__name__, args)
         finally:
-            self._places.give(hasher)
+            self._seats.give(post)
 
 
-class Places:
-    """The places of the pool, each empty or with a process, handed from who leaves to who has waited longest.
+class Seats:
+    """The seats at the posts of the pool, handed from who leaves to who has waited longest.
 
-    Not a queue of the standard library: there a place that comes free belongs to who is quickest, and on a busy day
-    some would wait until nobody wants their answer any more.
+    At each post there is one for who is served and one for who is next. Not a queue of the standard library: there a
+    seat that comes free belongs to who is quickest, and on a busy day some would wait until nobody wants their answer
+    any more.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, posts: Sequence[Post]) -> None:
         self._lock = threading.Lock()
-        self._free: list[Hasher | None] = [None] * count
-        self._waiting: deque[queue.Queue[Hasher | None]] = deque()
+        self._free = [*posts] * SEATS
+        self._waiting: deque[queue.Queue[Post]] = deque()
 
-    def take(self) -> Hasher | None:
-        """A place of one's own; waits for it."""
+    def take(self) -> Post:
+        """A seat of one's own, where fewest sit, and of those where somebody sat last; waits for it."""
         with self._lock:
             if self._free:
-                return self._free.pop()
-            handed: queue.Queue[Hasher | None] = queue.Queue(1)
+                post = max(reversed(self._free), key=self._free.count)
+                self._free.remove(post)
+                return post
+            handed: queue.Queue[Post] = queue.Queue(1)
             self._waiting.append(handed)
         try:
             return handed.get()
@@ -97,20 +93,47 @@ class Places:
             self.give(handed.get_nowait())
             raise
 
-    def give(self, place: Hasher | None) -> None:
-        """The place is free again."""
+    def give(self, post: Post) -> None:
+        """The seat is free again."""
         with self._lock:
             if self._waiting:
-                self._waiting.popleft().put_nowait(place)
+                self._waiting.popleft().put_nowait(post)
             else:
-                self._free.append(place)
+                self._free.append(post)
+
+
+class Post:
+    """One process of the pool, or none yet."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.hasher: Hasher | None = None
+
+    def ask(self, work: str, args: tuple[Any, ...]) -> Any:
+        """What the process answers, or the one that took its place. Raises HashersGone."""
+        for _ in range(1 + SEATS):  # who sits here too may take a process along
+            with self._lock:
+                if self.hasher is None or self.hasher.gone:
+                    self.hasher = Hasher()
+                hasher = self.hasher
+            try:
+                return hasher.ask(work, args)
+            except OSError:
+                pass
+        raise HashersGone
 
 
 class Hasher:
-    """The service's end of one process."""
+    """The service's end of one process. What is asked while it is at work lies ready for it: it waits for nobody."""
 
     def __init__(self) -> None:
+        self.gone = False
         self._socket, theirs = socket.socketpair()
+        self._answers = self._socket.makefile("rb")
+        self._lock = threading.Lock()
+        self._asking = 0
+        self._before = threading.Event()
+        self._before.set()
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", __name__], stdin=theirs.fileno(), stdout=subprocess.DEVNULL,
@@ -119,20 +142,47 @@ class Hasher:
             )  # fmt: skip
 
     def ask(self, work: str, args: tuple[Any, ...]) -> Any:
-        """One question, one answer. Raises OSError when the process is gone."""
-        self._socket.sendall(json.dumps([work, *args]).encode() + b"\n")
-        answer = b""
-        while not answer.endswith(b"\n"):
-            more = self._socket.recv(4096)
-            if not more:
-                raise ConnectionResetError
-            answer += more
-        return json.loads(answer)
+        """One question, one answer: answers come in the order of the questions, and each is read by who asked it.
+
+        Raises OSError when the process is gone, for all who are here. Whoever stops waiting leaves an answer behind
+        that nobody else may get, and takes the process along.
+        """
+        mine = threading.Event()
+        with self._lock:
+            before, self._before = self._before, mine
+            self._asking += 1
+            try:
+                self._socket.sendall(json.dumps([work, *args]).encode() + b"\n")
+            except OSError:
+                self.gone = True  # said to whoever asked before, too: they find it closed by themselves
+        try:
+            before.wait()
+            return self._answer()
+        except BaseException:
+            self.gone = True
+            raise
+        finally:
+            mine.set()
+            self._leave()
 
     def end(self) -> None:
         """Lets go of the process: it ends when it reads that nobody asks any more."""
+        self.gone = True
+        self._answers.close()
         self._socket.close()
         self.process.poll()
+
+    def _answer(self) -> Any:
+        answer = self._answers.readline() if not self.gone else b""
+        if not answer.endswith(b"\n"):
+            raise ConnectionResetError
+        return json.loads(answer)
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._asking -= 1
+            if self.gone and not self._asking:
+                self.end()
 
 
 def main() -> None:
