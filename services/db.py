@@ -8,7 +8,6 @@ already answered under an Idempotency-Key.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from services.plans import listen_for_plans, planned_once
 from services.refusals import KeyReused, RequestInFlight, SessionEnded
 from services.settings import load
 from services.tokens import Caller, Context
+from services.words import BEGIN, ONE_WORD, ONLY_READS, UNSAID, listen_for_words
 
 POOL = 12  # a little more than nameko's ten workers: the inbox works beside them
 REQUEST_KEPT = timedelta(hours=24)
@@ -123,15 +123,9 @@ def make_engine(url: str, **options: Any) -> sa.Engine:
     return sa.create_engine(url, hide_parameters=True, connect_args=told, **options)
 
 
-# Each word to the database is a journey of its own, and a green process waits for each. So a transaction's first word
-# carries its begin and the look at the caller's session, and its last one the events it emitted with its commit. What
-# is said in one word is one transaction by itself, so what only reads has neither begin nor commit.
-_BEGIN = "begin"
+# What a transaction says last goes in one word with its commit: what it emitted, and writes that nothing waits for.
 _LOOK = "select require_session('{session_id}')"
-_CHANGES = re.compile(r"\b(insert|update|delete|share|nextval|set_config|pg_notify|\w*advisory\w*)\b", re.IGNORECASE)
 _SESSION_ENDED = "DS001"  # what require_session raises
-_UNSAID = "unsaid"
-_ONLY_READS = "only_reads"
 _COMMIT = "commit"
 _EMIT = (
     "insert into outbox (event_id, type, envelope, bundled) select told.* from unnest(cast(:ids as uuid[]),"
@@ -150,9 +144,8 @@ class Sessions:
         """speaks_for: the service whose events are emitted here, where the process has another name."""
         self._speaks_for = speaks_for
         self.engine = make_engine(url, isolation_level="AUTOCOMMIT")
-        sa.event.listen(self.engine, "before_cursor_execute", _require_reading)
         listen_for_plans(self.engine)
-        sa.event.listen(self.engine, "before_cursor_execute", _say_first, retval=True)
+        listen_for_words(self.engine)
         self._make = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
@@ -168,7 +161,7 @@ class Sessions:
             session.info["speaks_for"] = self._speaks_for
             session.info[_EMITTED] = []
             session.info[_LAST_WORDS] = {}
-            session.connection().info[_UNSAID] = "; ".join((_BEGIN, *_look(who)))
+            session.connection().info[UNSAID] = [BEGIN, *_look(who)]
             try:
                 yield session
                 session.flush()
@@ -187,17 +180,28 @@ class Sessions:
         """
         with self._make() as session:
             told = session.connection().info
-            told |= {_ONLY_READS: True, _UNSAID: "; ".join(_look(who))}
+            told |= {ONLY_READS: True, UNSAID: [*_look(who)]}
             try:
                 yield session
-                if told.get(_UNSAID):
+                if told.get(UNSAID):
                     begun(session)
             except BaseException as broken:
                 _raise_if_ended(broken)
                 raise
             finally:
-                told.pop(_ONLY_READS, None)
-                told.pop(_UNSAID, None)
+                told.pop(ONLY_READS, None)
+                told.pop(UNSAID, None)
+
+    @contextmanager
+    def one_word(self) -> Iterator[Session]:
+        """A transaction of one word: it stands when that word is answered. A second one is a TypeError."""
+        with self._make() as session:
+            told = session.connection().info
+            told[ONE_WORD] = "due"
+            try:
+                yield session
+            finally:
+                told.pop(ONE_WORD, None)
 
 
 def _look(who: Caller | Context | None) -> Iterator[str]:
@@ -211,36 +215,10 @@ def _raise_if_ended(broken: BaseException) -> None:
         raise SessionEnded() from broken
 
 
-@lru_cache(maxsize=500)
-def _changes(statement: str) -> bool:
-    return _CHANGES.search(statement) is not None
-
-
-def _require_reading(
-    connection: sa.Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: bool
-) -> None:
-    """Has nothing written where only reading was announced: there it would stand at once, whatever follows."""
-    if _ONLY_READS in connection.info and _changes(statement):
-        raise TypeError("this was to read only")
-
-
-def _say_first(
-    connection: sa.Connection, cursor: Any, statement: str, parameters: Any, _context: Any, many: bool
-) -> tuple[str, Any]:
-    """Puts what opens a transaction before the first statement of it, in one word with it."""
-    first = connection.info.pop(_UNSAID, None)
-    if not first:
-        return statement, parameters
-    if many:  # one word for each of its rows
-        cursor.execute(first)
-        return statement, parameters
-    return f"{first}; {statement}", parameters
-
-
 def begun(session: Session) -> sa.Connection:
     """The connection of a transaction that has begun, for what is said to the driver itself."""
     connection = session.connection()
-    if _UNSAID in connection.info:
+    if connection.info.get(UNSAID):
         connection.exec_driver_sql("select")
     return connection
 
@@ -262,15 +240,19 @@ def say_last(session: Session, statement: str, **values: Any) -> None:
 
 
 def say_now(session: Session) -> None:
-    """Says at once what was to be said last: for whoever has to know whether it could be said."""
+    """Says at once, in one word, what was to be said last: for whoever has to know whether it could be said."""
     said, session.info[_LAST_WORDS] = session.info[_LAST_WORDS], {}
-    for statement, values in said.items():
-        session.execute(_worded((statement,)), values)
+    if said:
+        session.execute(_worded(tuple(said)), _values_of(said))
+
+
+def _values_of(said: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {name: value for each in said.values() for name, value in each.items()}
 
 
 def _commit(session: Session) -> None:
     emitted, said = session.info[_EMITTED], session.info[_LAST_WORDS]
-    values = {name: value for each in said.values() for name, value in each.items()}
+    values = _values_of(said)
     if emitted:
         ids, kinds, envelopes, prompt, bundled = (list(column) for column in zip(*emitted, strict=True))
         values |= {"ids": ids, "types": kinds, "envelopes": envelopes, "bundled": bundled}
@@ -285,7 +267,7 @@ def _worded(statements: tuple[str, ...]) -> sa.TextClause:
 
 def _roll_back(session: Session) -> None:
     try:
-        if session.connection().info.pop(_UNSAID, None) is None:  # else there is nothing to take back
+        if BEGIN not in session.connection().info.pop(UNSAID, ()):  # else there is nothing to take back
             session.execute(_ROLLBACK)
     except Exception:
         session.invalidate()  # a connection that cannot even be told so is thrown away, and with it what it began
@@ -387,8 +369,6 @@ def remember(session: Session, who: Caller | Context, operation: str, body: Any,
     if who.context.idempotency_key is not None:
         digest = _digest(body)
         account, key = _place(who, who.context.idempotency_key, digest)
-        if _REMEMBER in session.info[_LAST_WORDS]:  # of another operation: the same words said twice would be said once
-            say_now(session)
         say_last(
             session, _REMEMBER, asked_by=account, asked_for=operation, asked_under=key, asked_digest=digest,
             answered=json.dumps(response), answered_at=now(),

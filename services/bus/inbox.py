@@ -20,7 +20,8 @@ from sqlalchemy.orm import Session
 
 from services.bus.arrivals import Arrival, arrived, fitting
 from services.bus.consumer import Consumer, declared, sessions_of, settle
-from services.db import Savepoint, forget_requests, inbox, new_id, now, say_now
+from services.bus.way import Way
+from services.db import Savepoint, forget_requests, inbox, new_id, now, say_last, say_now
 from services.plans import planned_once
 from services.refusals import Refusal, Unavailable
 from services.settings import load
@@ -66,6 +67,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
     """Takes events into the inbox table and acks; works the table off with backoff; parks what keeps failing."""
 
     queue_consumer = Consumer()
+    way = Way()
     prefetch = INBOX_PREFETCH
 
     def __init__(self) -> None:
@@ -144,8 +146,8 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         rows = [row for arrival in arrivals for row in arrival.rows()]
         while rows:
             try:
-                with sessions_of(self.container).transaction() as session:
-                    session.execute(_KEEP, {name: [row[name] for row in rows] for name in rows[0]})
+                with self.way.ahead(), sessions_of(self.container).transaction() as session:
+                    say_last(session, _KEEP, **{name: [row[name] for row in rows] for name in rows[0]})
                 break
             except Exception as broken:  # a dying thread would take the process along
                 log.warning("inbox waits", extra={"kind": type(broken).__name__})
@@ -177,7 +179,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         """False when the handler failed, and nothing was changed."""
         entrypoint = arrivals[0].handler
         assert entrypoint is not None
-        with sessions_of(self.container).transaction() as session:
+        with self.way.ahead(), sessions_of(self.container).transaction() as session:
             envelopes = [envelope for arrival in arrivals for envelope in arrival.envelopes]
             error = self._call(session, entrypoint, _events_of(entrypoint, envelopes))
             if error is not None:
@@ -215,7 +217,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         worker or replica sees it due in between. Where one of several fails, each is worked by itself.
         """
         self._looked_at = time.monotonic()
-        with sessions_of(self.container).transaction() as session:
+        with self.way.ahead(), sessions_of(self.container).transaction() as session:
             row = session.execute(_NEXT, {"at": now()}).first()
             if row is None:
                 return False
@@ -240,7 +242,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
             point.undo()
             return False
         point.keep()
-        session.execute(_DONE, {"ids": [row.event_id for row in rows]})
+        say_last(session, _DONE, done=[row.event_id for row in rows])
         return True
 
     def _work_one(self, session: Session, row: Any) -> None:
@@ -248,7 +250,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         failure = self._handle(session, [row])
         if failure is None:
             point.keep()
-            session.execute(_DONE, {"ids": [row.event_id]})
+            say_last(session, _DONE, done=[row.event_id])
         else:
             point.undo()
             self._put_off(session, row, failure)
@@ -333,11 +335,11 @@ class Parked:
 
 
 # One word for the whole batch: an urgent event must not wait until each before it has made its own journey.
-_KEEP = planned_once(sa.text(
+_KEEP = (
     "insert into inbox (event_id, source, type, envelope, cause, state, due_at) select told.* from"
     " unnest(cast(:event_id as uuid[]), cast(:source as text[]), cast(:type as text[]), cast(:envelope as text[]),"
     " cast(:cause as text[]), cast(:state as text[]), cast(:due_at as timestamptz[])) as told on conflict do nothing"
-))
+)
 _DUE = (
     sa.select(inbox.c.event_id, inbox.c.source, inbox.c.type, inbox.c.envelope, inbox.c.attempts)
     .where(inbox.c.state == sa.literal_column("'due'"), inbox.c.due_at <= sa.bindparam("at"))
@@ -349,10 +351,7 @@ _LIKE_IT = (
                inbox.c.type == sa.bindparam("type"), inbox.c.event_id != sa.bindparam("id"))
     .limit(TOGETHER - 1)
 )  # fmt: skip
-_DONE = planned_once(
-    sa.update(inbox).where(inbox.c.event_id == sa.any_(sa.bindparam("ids", type_=ARRAY(inbox.c.event_id.type))))
-    .values(state="done", cause=None)
-)
+_DONE = "update inbox set state = 'done', cause = null where event_id = any(cast(:done as uuid[]))"
 
 
 class EventHandler(Entrypoint):  # type: ignore[misc]

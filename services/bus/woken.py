@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import eventlet
@@ -19,12 +20,14 @@ from nameko.extensions import Entrypoint, ProviderCollector, SharedExtension
 from sqlalchemy.exc import OperationalError
 
 from services.bus.consumer import sessions_of
+from services.bus.way import Way
 from services.db import Database, Sessions
 from services.refusals import Unavailable
 from services.settings import load
 
 BEAT = 0.5  # seconds between two looks at who has rested long enough
 LONGEST_REST = 5.0  # seconds between two tries while what the work needs is away
+SLOW = 0.05  # seconds; a call that lasted longer was waiting for others most of the time
 LAST_WORK = 15.0  # seconds in which a call that runs may end when the process is told to stop
 
 log = logging.getLogger(__name__)
@@ -84,13 +87,18 @@ class Woken(Entrypoint):  # type: ignore[misc]
 
     channel: of NOTIFY in the service's own database; a word of lower case letters. every: seconds; so long at most a
     lost word delays. side_by_side: how many calls may run at once in one process; each must claim what it works on, and
-    one that says True has another one join. What raises is logged, and called again after a rest.
+    a slow one that says True has another one join. What raises is logged, and called again after a rest. gives_way:
+    nobody waits for it, so that it lets what arrives in this process go before each of its calls; what does not is
+    ahead.
     """
 
     listener = Listener()
+    way = Way()
 
-    def __init__(self, channel: str, *, every: float = 1.0, side_by_side: int = 1, **kwargs: Any) -> None:
-        self.channel, self._every, self._side_by_side = channel, every, side_by_side
+    def __init__(
+        self, channel: str, *, every: float = 1.0, side_by_side: int = 1, gives_way: bool = False, **kwargs: Any
+    ) -> None:
+        self.channel, self._every, self._side_by_side, self._gives_way = channel, every, side_by_side, gives_way
         super().__init__(**kwargs)
 
     def setup(self) -> None:
@@ -128,14 +136,15 @@ class Woken(Entrypoint):  # type: ignore[misc]
         failures = 0
         while not self._stopping:
             try:
-                more = self._call()
+                more, slow = self._called()
             except Exception as broken:  # a dying thread would take the process along
                 failures += 1
                 self._rest(broken, failures)
                 continue
             failures = 0
             if more:
-                self.wake()
+                if slow:
+                    self.wake()
                 eventlet.sleep(0)
                 continue
             self._woken.get()
@@ -150,6 +159,15 @@ class Woken(Entrypoint):  # type: ignore[misc]
             log.error("work failed", exc_info=broken, extra=told)
         longest = min(LONGEST_REST, 0.25 * 2 ** min(failures, 10))
         eventlet.sleep(longest * (1 + secrets.randbelow(1000) / 1000) / 2)
+
+    def _called(self) -> tuple[Any, bool]:
+        """What the method says, and whether it was slow to say so."""
+        if self._gives_way:
+            self.way.give()
+        with nullcontext() if self._gives_way else self.way.ahead():
+            began = time.monotonic()
+            more = self._call()
+            return more, time.monotonic() - began > SLOW
 
     def _call(self) -> Any:
         service = self.container.service_cls()

@@ -71,7 +71,7 @@ class Sending(Visibility):
     def _number(self, way: str) -> tuple[int, bool]:
         """Numbers what goes this way; how many, and whether it was asked anew who may read of what has waited."""
         at = now()
-        with self.db.transaction() as session:
+        with self.db.one_word() as session:
             done = store_deliveries.number(session, way, at, fresh_since=at - FRESH, held_since=at - HELD, each=EACH)
         return done.count, done.stale > 0 and self._ask_anew(way)
 

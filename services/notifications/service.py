@@ -107,17 +107,17 @@ class Notifications(
         """Parks foreign systems that are too far behind, and forgets what is too old to be played again."""
         self._keep_deliveries_small()
 
-    @woken("messages_email", side_by_side=MAIL_LINES)
+    @woken("messages_email", side_by_side=MAIL_LINES, gives_way=True)
     def send_mail(self) -> bool:
         """Sends the next mail that is due."""
         return self._send_next(EMAIL)
 
-    @woken("messages_sms", side_by_side=SMS_LINES)
+    @woken("messages_sms", side_by_side=SMS_LINES, gives_way=True)
     def send_sms(self) -> bool:
         """Sends the next short message that is due."""
         return self._send_next(SMS)
 
-    @woken("messages_push", side_by_side=PUSH_LINES)
+    @woken("messages_push", side_by_side=PUSH_LINES, gives_way=True)
     def send_push(self) -> bool:
         """Wakes the devices that are due to be woken next."""
         return self._send_next(PUSH)
@@ -132,7 +132,7 @@ class Notifications(
         """Deletes what people were told longer ago than it is kept."""
         self._forget_messages(now())
 
-    @timer(interval=LOOK_EVERY)
+    @woken("told_documents", every=LOOK_EVERY, gives_way=True)
     def look_again(self) -> None:
         """Tells foreign systems of what they may not see any more, once something may have ended it."""
         self._look_again_at_due()

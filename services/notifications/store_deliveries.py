@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
+from services.db import say_last
 from services.notifications.contract import DOCUMENT_NO_LONGER_AVAILABLE
 from services.notifications.models_deliveries import Delivery, Outlet
 from services.notifications.models_subscriptions import Subscription
@@ -64,20 +65,17 @@ class Numbered:
 
 def add_deliveries(
     session: Session, event: ForeignEvent, subscription_ids: Sequence[str], document_id: str | None, at: datetime
-) -> int:
-    """Puts an event down for subscriptions whose readers may have it now, and wakes the sender with the commit.
+) -> None:
+    """Puts an event down for subscriptions whose readers may have it now, and wakes the sender, both with the commit.
 
-    What stands there already is left as it is. Says how many are new.
+    What stands there already is left as it is.
     """
-    if not subscription_ids:
-        return 0
-    told = {
-        "ids": list(subscription_ids), "event_id": event.event_id, "type": event.type, "document_id": document_id,
-        "source": event.source, "subject": event.subject, "number": event.number, "time": event.time,
-        "data": json.dumps(event.data), "at": at,
-    }  # fmt: skip
-    told_ways = session.execute(_ADD, told).all()
-    return int(told_ways[0].added) if told_ways else 0
+    if subscription_ids:
+        say_last(
+            session, _ADD, told_to=list(subscription_ids), told_event=event.event_id, told_type=event.type,
+            told_of=document_id, told_by=event.source, told_subject=event.subject, told_number=event.number,
+            told_time=event.time, told_data=json.dumps(event.data), told_at=at,
+        )  # fmt: skip
 
 
 def number(
@@ -160,7 +158,7 @@ def lease_webhook(session: Session, at: datetime, until: datetime, fresh_since: 
 
 def publish(session: Session, delivery_ids: Sequence[int], at: datetime) -> None:
     """Notes that these were taken."""
-    session.execute(_PUBLISH, {"ids": list(delivery_ids), "at": at})
+    say_last(session, _PUBLISH, published=list(delivery_ids), published_at=at)
 
 
 def replay(session: Session, subscription_id: str, from_sequence: int | None, since: datetime | None) -> Any:
@@ -211,23 +209,23 @@ def _due(row: Any, fresh_since: datetime) -> Due:
 OUTLETS = 200  # subscriptions that one round serves
 AT_ONCE = 1000  # events that one round sends: the broker has no more of them unconfirmed
 
-_ADD = planned_once(sa.text("""
+_ADD = """
     with added as (
         insert into deliveries (event_id, subscription_id, type, document_id, source, subject, number, time, data,
                                 state, allowed_at, created_at)
-        select :event_id, subscription_id, :type, :document_id, :source, :subject, :number, :time,
-               cast(:data as jsonb), 'waiting', :at, :at
-          from unnest(cast(:ids as uuid[])) as given (subscription_id)
-            on conflict do nothing returning 1)
-    select (select count(*) from added) as added,
-           pg_notify(case used.way when 'queue' then 'deliveries' else 'webhooks' end, '')
-      from (select distinct way from outlets where subscription_id = any(cast(:ids as uuid[]))) used
-"""), event_id="uuid", document_id="uuid", type="text", source="text", subject="text", number="bigint", data="text",
-    time="timestamptz")  # fmt: skip
+        select cast(:told_event as uuid), subscription_id, cast(:told_type as text), cast(:told_of as uuid),
+               cast(:told_by as text), cast(:told_subject as text), cast(:told_number as bigint), :told_time,
+               cast(:told_data as jsonb), 'waiting', :told_at, :told_at
+          from unnest(cast(:told_to as uuid[])) as given (subscription_id)
+            on conflict do nothing)
+    select pg_notify(case used.way when 'queue' then 'deliveries' else 'webhooks' end, '')
+      from (select distinct way from outlets where subscription_id = any(cast(:told_to as uuid[]))) used
+"""
 
-_PUBLISH = planned_once(
-    sa.text("update deliveries set state = 'published', settled_at = :at where delivery_id = any(:ids)")
-)
+_PUBLISH = """
+    update deliveries set state = 'published', settled_at = :published_at
+     where delivery_id = any(cast(:published as bigint[]))
+"""
 
 # The rows are locked in a statement of their own: the next one has a newer look at the table, and sees what whoever
 # held them before has done. The names of the locked travel from one to the other in a setting of the transaction.

@@ -11,11 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from services.db import new_id
+from services.db import new_id, say_last
 from services.notifications.contract import DOCUMENT_NO_LONGER_AVAILABLE
 from services.notifications.models_subscriptions import LedRecord, Subscription, ToldDocument
 from services.notifications.store_deliveries import CHANNEL, WEBHOOKS
-from services.plans import planned_once
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,13 @@ def note_told(session: Session, document_id: str, record_id: str, ask_at: dateti
     if not through:
         return
     told = sorted(through.items())
-    session.execute(_NOTE, {
-        "subscription_ids": [subscription_id for subscription_id, _ in told],
-        "through_ids": [professional_id for _, professional_id in told],
-        "loss_ids": [new_id() for _ in told],
-        "document_id": document_id, "record_id": record_id, "ask_at": ask_at,
-    })  # fmt: skip
+    say_last(
+        session, _NOTE,
+        listening=[subscription_id for subscription_id, _ in told],
+        through=[professional_id for _, professional_id in told],
+        losses=[new_id() for _ in told],
+        heard_of=document_id, heard_in=record_id, ask_at=ask_at,
+    )  # fmt: skip
 
 
 # --- what may have ended something ------------------------------------------------------------------------------------
@@ -129,14 +129,15 @@ def _columns(rows: Sequence[Any], *names: str) -> dict[str, list[Any]]:
     return {name: [getattr(row, name) for row in rows] for name in names}
 
 
-_NOTE = planned_once(sa.text("""
+_NOTE = """
     insert into told_documents (subscription_id, document_id, record_id, through_id, ask_at, loss_id)
-    select told.subscription_id, :document_id, :record_id, told.through_id, :ask_at, told.loss_id
-      from unnest(cast(:subscription_ids as uuid[]), cast(:through_ids as uuid[]), cast(:loss_ids as uuid[]))
+    select told.subscription_id, cast(:heard_of as uuid), cast(:heard_in as uuid), told.through_id, :ask_at,
+           told.loss_id
+      from unnest(cast(:listening as uuid[]), cast(:through as uuid[]), cast(:losses as uuid[]))
            as told (subscription_id, through_id, loss_id)
         on conflict (subscription_id, document_id) do update
        set record_id = excluded.record_id, through_id = excluded.through_id, ask_at = excluded.ask_at
-"""), document_id="uuid", record_id="uuid")  # fmt: skip
+"""
 _LOOKED = sa.text(
     "update told_documents t set through_id = l.through_id, ask_at = l.ask_at from unnest(cast(:subscription_id as"
     " uuid[]), cast(:document_id as uuid[]), cast(:through_id as uuid[]), cast(:ask_at as timestamptz[])) as l"

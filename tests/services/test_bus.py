@@ -21,13 +21,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import amqp
+import eventlet
 import pytest
 import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from services.bus.outbox import BUNDLE, Relay, bundles, emit
-from services.bus.woken import Woken
+from services.bus.way import LONGEST, Way
+from services.bus.woken import SLOW, Woken
 from services.db import Sessions, ended_sessions, inbox, new_id, now, outbox, signing_keys
 from services.refusals import NotAllowed, Refusal, TooManyTries, Unauthenticated, Unavailable
 from services.rpc import RpcClient
@@ -568,6 +570,55 @@ def test_of_several_hands_one_looks_for_work_at_a_beat() -> None:
     work._beaten_at -= 60
     work.beat()
     assert work._woken.qsize() == 2
+
+
+def errand(seconds: float, calls: list[str], **how: Any) -> Woken:
+    """Woken work without a container, of three calls that last so long each."""
+    work = Woken("chores", every=60, side_by_side=2, **how)
+    work.listener = SimpleNamespace(register_provider=lambda _: None)
+    work.way = Way()
+    work.setup()
+
+    def call() -> bool:
+        eventlet.sleep(seconds)
+        calls.append("called")
+        work._stopping = len(calls) == 3
+        return True
+
+    work._call = call
+    return work
+
+
+def test_only_a_slow_call_has_another_hand_join() -> None:
+    for seconds, tokens in ((0.0, 0), (SLOW * 1.5, 2)):
+        work = errand(seconds, calls := [])
+        work._run(work._gone[0])
+        assert calls == ["called"] * 3 and work._woken.qsize() == tokens
+
+
+def test_work_that_nobody_waits_for_gives_way_to_what_arrives_but_not_for_ever() -> None:
+    calls: list[str] = []
+    work = errand(0.0, calls, gives_way=True)
+    with work.way.ahead():
+        line = eventlet.spawn(work._run, work._gone[0])
+        eventlet.sleep(LONGEST / 4)
+        assert calls == [], "it began although others were ahead"
+        work._gone[0].wait()  # they never let it go, and it went
+    line.wait()
+    assert calls == ["called"] * 3
+    with pytest.raises(KeyError), work.way.ahead():
+        raise KeyError
+    assert not work.way._ahead
+
+
+def test_work_that_gives_no_way_is_ahead_of_what_does() -> None:
+    calls: list[str] = []
+    work = errand(0.0, calls)
+    call, ahead = work._call, []
+    work._call = lambda: ahead.append(work.way._ahead) or call()
+    with work.way.ahead():
+        work._run(work._gone[0])
+    assert calls == ["called"] * 3 and ahead == [2] * 3
 
 
 def test_an_event_that_is_committed_while_a_batch_is_on_its_way_is_not_slept_over(

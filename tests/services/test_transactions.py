@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from services.db import Sessions, add_to_outbox, begun, day_of, ended_sessions, new_id, now, signing_keys
+from services.db import Savepoint, Sessions, add_to_outbox, begun, day_of, ended_sessions, new_id, now, signing_keys
 from services.plans import planned_once
 from services.refusals import InvalidInput, SessionEnded
 from tests.builders import caller
@@ -105,6 +105,59 @@ def test_nothing_is_written_or_locked_where_reading_was_announced(sessions: Sess
     with sessions.transaction() as session:
         session.execute(sa.delete(signing_keys))  # the connection writes again where it may
     assert kept(sessions) == set()
+
+
+def test_what_is_one_word_stands_when_it_is_answered_and_no_second_one_is_said(
+    sessions: Sessions, said: list[str]
+) -> None:
+    with sessions.one_word() as session:
+        session.execute(add_key("one"))
+        assert kept(sessions) == {"one"}
+    assert not any(word in said[0] for word in ("begin", "commit"))
+    with pytest.raises(TypeError), sessions.one_word() as session:
+        session.execute(add_key("two"))
+        session.execute(add_key("three"))
+    with pytest.raises(sa.exc.IntegrityError), sessions.one_word() as session:
+        session.execute(sa.text(
+            "insert into signing_keys values ('four', '{}', now(), now()), ('one', '{}', now(), now())"
+        ))  # fmt: skip
+    assert kept(sessions) == {"one", "two"}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_part_of_a_transaction_costs_no_word_of_its_own_and_is_kept_or_undone_by_itself(
+    sessions: Sessions, said: list[str], fails: bool
+) -> None:
+    with sessions.transaction() as session:
+        session.execute(add_key("before"))
+        part = Savepoint(session)
+        session.execute(add_key("part"))
+        inner = Savepoint(session)
+        if fails:
+            with pytest.raises(sa.exc.IntegrityError):
+                session.execute(add_key("part"))
+            inner.undo()
+            part.undo()
+        else:
+            session.execute(add_key("inner"))
+            inner.keep()
+            part.keep()
+        session.execute(add_key("after"))
+    assert len(said) == 5
+    assert kept(sessions) == ({"before", "after"} if fails else {"before", "part", "inner", "after"})
+
+
+def test_a_part_in_which_nothing_was_said_is_never_made(sessions: Sessions, said: list[str]) -> None:
+    with sessions.transaction() as session:
+        Savepoint(session).keep()
+        Savepoint(session).undo()
+        session.execute(add_key("one"))
+        Savepoint(session).undo()
+    assert len(said) == 2 and not any("savepoint" in word for word in said)
+    with pytest.raises(KeyError), sessions.transaction() as session:
+        Savepoint(session)
+        raise KeyError
+    assert len(said) == 2 and kept(sessions) == {"one"}
 
 
 def test_nothing_of_a_transaction_stays_whose_last_statement_fails(sessions: Sessions) -> None:
