@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import eventlet
 from nameko.extensions import SharedExtension
 
-LONGEST = 0.1  # seconds; what gives way goes on too, however much arrives
+LONGEST = 0.05  # seconds; what gives way goes on too, however much arrives
 LOOK = 0.004  # seconds between two looks whether the way is free
 
 
@@ -31,7 +31,7 @@ class Way(SharedExtension):  # type: ignore[misc]
             self._ahead -= 1
 
     def give(self) -> None:
-        """Returns when nobody is ahead, and after a tenth of a second in any case."""
+        """Returns when nobody is ahead, and after a twentieth of a second in any case."""
         until = time.monotonic() + LONGEST
         while self._ahead and time.monotonic() < until:
             eventlet.sleep(LOOK)

@@ -87,9 +87,9 @@ class Woken(Entrypoint):  # type: ignore[misc]
 
     channel: of NOTIFY in the service's own database; a word of lower case letters. every: seconds; so long at most a
     lost word delays. side_by_side: how many calls may run at once in one process; each must claim what it works on, and
-    a slow one that says True has another one join. What raises is logged, and called again after a rest. gives_way:
-    nobody waits for it, so that it lets what arrives in this process go before each of its calls; what does not is
-    ahead.
+    a slow one that says True has another one join. What raises is logged, and called again after a rest. gives_way: it
+    lets what arrives in this process go before each of its calls, because nobody waits for it, or because it waits for
+    the outside itself; what does not is ahead.
     """
 
     listener = Listener()

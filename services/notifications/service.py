@@ -97,7 +97,7 @@ class Notifications(
         """Numbers what was put down for foreign systems, and sends what goes into queues."""
         return self._send_deliveries()
 
-    @woken("webhooks", every=2.0, side_by_side=WEBHOOK_LINES)
+    @woken("webhooks", every=2.0, side_by_side=WEBHOOK_LINES, gives_way=True)
     def send_webhook(self) -> bool:
         """Sends what waits for the webhook whose turn it is."""
         return self._send_webhook()

@@ -63,10 +63,11 @@ def _shut_off() -> bool:
 def _serve(control: socket.socket, examiners: Any, errand: dict[str, Any], line: int) -> dict[str, Any]:
     """Has a child look at one file; says how it ended."""
     begun = time.monotonic()
+    room = os.getpid()
     child = os.fork()
     if not child:
         try:
-            _look(examiners, errand, line)
+            _look(examiners, errand, line, room)
         finally:
             os._exit(1)
     os.close(line)
@@ -97,7 +98,7 @@ def _await(handle: int, control: socket.socket, child: int, wall: int) -> None:
 # --- the child ------------------------------------------------------------------------------------------------------
 
 
-def _look(examiners: Any, errand: dict[str, Any], line: int) -> None:
+def _look(examiners: Any, errand: dict[str, Any], line: int, room: int) -> None:
     limits = Limits(**errand["limits"])
     signal.setitimer(signal.ITIMER_REAL, limits.wall)
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -119,6 +120,8 @@ def _look(examiners: Any, errand: dict[str, Any], line: int) -> None:
         os.setresuid(_NOBODY, _NOBODY, _NOBODY)
     # after that: whoever changes who they are loses it
     ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != room:  # it ended before it could be said what is to happen then
+        os._exit(1)
     try:
         size, pieces = errand["size"], errand["pieces"]
         data = Pieces(size, lambda start, length: _asked(out, start, length)) if pieces else _received(out, size)
