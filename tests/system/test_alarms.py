@@ -73,11 +73,10 @@ def figures(village: Village) -> dict[tuple[str, ...], float]:
 
 
 def what_waits(village: Village) -> dict[tuple[str, ...], float]:
-    """The outboxes and inboxes that are not empty."""
-    boxes = ("opendsp_outbox_depth", "opendsp_inbox_depth")
-    found = {name: value for name, value in figures(village).items() if name[0] in boxes}
-    assert len(found) == 12
-    return {name: value for name, value in found.items() if value}
+    """The outboxes and inboxes that are not empty, or of which the monitor could not be told yet."""
+    boxes = [(box, name) for box in ("opendsp_outbox_depth", "opendsp_inbox_depth") for name in SERVICES]
+    found = figures(village)
+    return {box: found.get(box, float("nan")) for box in boxes if found.get(box) != 0}
 
 
 def require_nothing_waits(village: Village) -> None:
