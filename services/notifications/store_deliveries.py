@@ -157,7 +157,7 @@ def lease_webhook(session: Session, at: datetime, until: datetime, fresh_since: 
 
 
 def publish(session: Session, delivery_ids: Sequence[int], at: datetime) -> None:
-    """Notes that these were taken."""
+    """Notes with the commit that these were taken."""
     say_last(session, _PUBLISH, published=list(delivery_ids), published_at=at)
 
 

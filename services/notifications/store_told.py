@@ -38,7 +38,8 @@ class Looked:
 
 
 def note_told(session: Session, document_id: str, record_id: str, ask_at: datetime, through: Mapping[str, str]) -> None:
-    """Notes that these subscriptions are told of a document, each through the professional named with it."""
+    """Notes with the commit that these subscriptions are told of a document, each through the professional named with
+    it."""
     if not through:
         return
     told = sorted(through.items())

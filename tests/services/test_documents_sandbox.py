@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -231,6 +234,36 @@ def test_whoever_is_inside_ends_with_the_sandbox() -> None:
     os.kill(room.pid, signal.SIGKILL)
     assert _until(lambda: all(not Path(f"/proc/{pid}").exists() or _is_zombie(pid) for pid in child))
     sandbox.close()
+
+
+@pytest.mark.parametrize(("room", "told"), [("os.getppid()", True), ("os.getppid() + 1", False)])
+def test_a_look_begins_only_while_its_room_is_there(room: str, told: bool) -> None:
+    """Its room may end after it made the child and before the kernel knows what is to happen then."""
+    ours, line = socket.socketpair()
+    child = f"""
+import os
+from services.documents.ports import sandbox_room
+from tests.services import bad_examiners
+errand = {{"limits": {{}}, "size": 11, "pieces": False, "media_type": "text/plain", "facts": {{}}}}
+sandbox_room._look(bad_examiners, errand, {line.fileno()}, {room})
+"""
+    with ours, line:
+        ours.sendall(b"environment")
+        ended = subprocess.run(
+            [sys.executable, "-c", child], pass_fds=[line.fileno()], cwd=Path(__file__).parents[2], check=False
+        )
+        line.close()
+        ours.settimeout(30)
+        left = ours.recv(1) if told else _what_comes(ours)
+    assert (ended.returncode, left) == ((0, b"F") if told else (1, b""))
+
+
+def _what_comes(line: socket.socket) -> bytes:
+    """Nothing, also where the other end left what it was sent unread."""
+    try:
+        return line.recv(1)
+    except ConnectionResetError:
+        return b""
 
 
 def _quietly(sandbox: Sandbox) -> None:
