@@ -91,4 +91,4 @@ def test_every_answer_leaves_one_trace_without_a_date(house: House) -> None:
     majority(house, AGENT, patient_id)
     [trace] = [event["data"] for event in house.events("directory") if event["type"] == "access_traced.v1"]
     assert (trace["action"], trace["object_id"], trace["purpose"]) == ("patient.read", patient_id, "majority")
-    assert "1980" not in str(trace) and "1998" not in str(trace)
+    assert "1980-05" not in str(trace) and "1998-05" not in str(trace)  # a year alone, an identifier may hold by chance

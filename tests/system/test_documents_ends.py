@@ -15,7 +15,7 @@ import pytest
 from deploy.agency import newcomer
 from deploy.visitors import Visitor, wait_for
 from services.documents.ports.blobs import Blobs
-from tests.builders import pdf, png
+from tests.builders import PLAIN_RUNS, pdf, png
 from tests.conftest import wait_for_query
 from tests.system.conftest import Village
 
@@ -181,7 +181,7 @@ def test_the_store_holds_no_plain_byte_and_swapped_objects_are_found(village: Vi
     assert len(names) >= 2
     for name in names:
         raw = b"".join(blobs.read(name, None))
-        for words in (*(text[:12] for text in texts), *(title.encode() for title in titles), b"%PDF", b"\x89PNG"):
+        for words in (*(text[:12] for text in texts), *(title.encode() for title in titles), *PLAIN_RUNS):
             assert words not in raw and words.decode("latin-1") not in name
     contents = [
         str(wait_for_query(settings.database_url, f"select content_id::text from versions where document_id = '{one}'"))
