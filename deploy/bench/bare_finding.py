@@ -21,6 +21,7 @@ import psycopg2
 import sqlalchemy as sa
 
 from deploy.bench.bare_decision import caller
+from deploy.bench.bare_sql import plans_apart
 from deploy.bench.rounds import percentile
 from deploy.bench.shelf_texts import queries
 from services.audit.service import Audit
@@ -38,6 +39,8 @@ class Timed:
 
     def __init__(self, url: str) -> None:
         self.sessions = Sessions(url)
+        self._url = url
+        self._plans: list[str] = []
         self._own = threading.local()
         sa.event.listen(self.sessions.engine, "before_cursor_execute", self._before)
         sa.event.listen(self.sessions.engine, "after_cursor_execute", self._after)
@@ -50,8 +53,31 @@ class Timed:
         """What the request spent in statements, and which those were."""
         return self._own.seconds, self._own.statements
 
+    def replayer(self) -> Callable[[list[Statement]], float]:
+        """What says statements again on a connection of its own and tells how long they took; of all noted till now."""
+        connection = psycopg2.connect(self._url.replace("+psycopg2", ""))
+        connection.autocommit = True  # they say begin and commit themselves
+        with connection.cursor() as cursor:
+            for plan in self._plans:
+                cursor.execute(plan)
+
+        def again(statements: list[Statement]) -> float:
+            seconds = 0.0
+            for statement, parameters in statements:
+                with connection.cursor() as cursor:
+                    began = time.perf_counter()
+                    cursor.execute(statement, parameters)
+                    seconds += time.perf_counter() - began
+                    if cursor.description is not None:
+                        cursor.fetchall()
+            return seconds
+
+        return again
+
     def _before(self, _c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
-        self._own.statements.append((statement, parameters))
+        plans, said = plans_apart(statement)
+        self._plans += plans
+        self._own.statements.append((said, parameters))
         self._own.since = time.perf_counter()
 
     def _after(self, *_: Any) -> None:
@@ -82,9 +108,8 @@ class Bare:
     """The methods, and the statements they made."""
 
     def __init__(self, told: dict[str, Any]) -> None:
-        self._url = load().database_url
         self._records: list[str] = told["records"]
-        self._timed = Timed(self._url)
+        self._timed = Timed(load().database_url)
         self._service = SERVICES[told["service"]]()
         # nameko gives each worker what these attributes name
         vars(self._service).update(db=self._timed.sessions, dossier=Scoped(told["scope"]))
@@ -103,11 +128,11 @@ class Bare:
         for one in asked:
             self._one(what, *one, noted)
         seen: tuple[list[float], list[float]] = ([], [])
-        again = self._replayer()
+        again = self._timed.replayer()
         for number, (one, statements) in enumerate(zip(asked, list(noted), strict=True)):
             for which in (0, 1) if number % 2 else (1, 0):
                 seen[which].append(again(statements) if which else self._one(what, *one, []))
-        busy = _at_once(clients, noted, self._replayer)
+        busy = _at_once(clients, noted, self._timed.replayer)
         return [value * 1000 for value in (percentile(seen[0], 50), percentile(seen[1], 50), percentile(busy, 99))]
 
     def _one(self, what: str, record_id: str, query: str, noted: list[list[Statement]]) -> float:
@@ -119,23 +144,6 @@ class Bare:
         seconds, statements = self._timed.told()
         noted.append(statements)
         return seconds
-
-    def _replayer(self) -> Callable[[list[Statement]], float]:
-        connection = psycopg2.connect(self._url.replace("+psycopg2", ""))
-        connection.autocommit = True  # they say begin and commit themselves
-
-        def again(statements: list[Statement]) -> float:
-            seconds = 0.0
-            for statement, parameters in statements:
-                with connection.cursor() as cursor:
-                    began = time.perf_counter()
-                    cursor.execute(statement, parameters)
-                    seconds += time.perf_counter() - began
-                    if cursor.description is not None:
-                        cursor.fetchall()
-            return seconds
-
-        return again
 
 
 def _at_once(clients: int, work: list[Any], made: Callable[[], Callable[[Any], float]]) -> list[float]:

@@ -27,6 +27,13 @@ Statement = tuple[str, Any]
 Transaction = list[Statement]
 
 
+def plans_apart(statement: str) -> tuple[list[str], str]:
+    """What a statement has planned, which a connection does once as in the service, and what it says each time."""
+    parts = statement.split("; ")
+    plans = [part for part in parts if part.startswith("prepare ")]
+    return plans, "; ".join(part for part in parts if part not in plans)
+
+
 class Noted:
     """A database whose statements are noted, transaction by transaction."""
 
@@ -34,7 +41,6 @@ class Noted:
         self.sessions = Sessions(url)
         self.transactions: list[Transaction] = []
         self.connection = psycopg2.connect(url.replace("+psycopg2", ""))
-        self._prepared: set[str] = set()
         sa.event.listen(self.sessions.engine, "begin", self._begun)
         sa.event.listen(self.sessions.engine, "before_cursor_execute", self._executed)
 
@@ -42,17 +48,17 @@ class Noted:
         self.transactions.append([])
 
     def _executed(self, _c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
-        self.transactions[-1].append((statement, parameters))
+        plans, said = plans_apart(statement)
+        with self.connection.cursor() as cursor:
+            for plan in plans:
+                cursor.execute(plan)
+        self.transactions[-1].append((said, parameters))
 
     def again(self) -> None:
-        """Everything noted, once more; what a connection prepares, it prepares once, as in the service."""
+        """Everything noted, once more."""
         for transaction in self.transactions:
             with self.connection.cursor() as cursor:
                 for statement, parameters in transaction:
-                    if statement in self._prepared:
-                        continue
-                    if "; prepare " in statement:
-                        self._prepared.add(statement)
                     cursor.execute(statement, parameters)
                     if cursor.description is not None:
                         cursor.fetchall()

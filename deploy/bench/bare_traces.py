@@ -1,4 +1,4 @@
-"""A process of writers: traces kept as audit keeps them, or inserted into a bare table by psycopg2 and nothing else.
+"""A process of writers: traces inserted into a bare table by psycopg2 and nothing else.
 
 A line on stdin says what and for how long, or how many; a line on stdout tells how many were kept a second. The bare
 table has the columns of an entry and its primary key: no index beside, no parts, no trigger, no salt.
@@ -13,19 +13,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import fields
-from queue import Empty, Queue
 from random import Random
-from threading import Event, Thread
 from typing import Any
 
 import psycopg2
 from psycopg2.extras import execute_values
 from uuid_utils import uuid7
 
-from services.audit import store
 from services.audit.contract import AccessTraced, traced
-from services.bus.inbox import DIRECT_WORKERS
-from services.db import Sessions, now
+from services.db import now
 from services.settings import load
 
 BARE = "bench_bare_entries"
@@ -67,59 +63,13 @@ def row(trace: AccessTraced) -> Row:
     return (*vars(trace).values(), "documents", now())
 
 
-class Writers:
-    """What is measured."""
+class BareWriters:
+    """What is measured against."""
 
     def __init__(self) -> None:
-        url = load().database_url
-        self._sessions = Sessions(url)
-        self._bare = url.replace("+psycopg2", "")
+        self._bare = load().database_url.replace("+psycopg2", "")
 
     def append(self, writers: int, seconds: float) -> float:
-        """Entries a second by the store of audit; who writes one goes on when it is durable.
-
-        As in audit's inbox, each of its workers keeps what has come in one transaction: while some of them wait for
-        the disk, what comes gathers for the next.
-        """
-        waiting: Queue[tuple[AccessTraced, Event] | None] = Queue()
-        workers = [Thread(target=self._keep_what_waits, args=(waiting,)) for _ in range(DIRECT_WORKERS)]
-        for worker in workers:
-            worker.start()
-
-        def keep(told: Iterator[AccessTraced]) -> Callable[[], None]:
-            def one() -> None:
-                durable = Event()
-                waiting.put((next(told), durable))
-                durable.wait()
-
-            return one
-
-        try:
-            return self._meanwhile(writers, seconds, keep)
-        finally:
-            for _ in workers:
-                waiting.put(None)
-            for worker in workers:
-                worker.join()
-
-    def _keep_what_waits(self, waiting: Queue[tuple[AccessTraced, Event] | None]) -> None:
-        while (first := waiting.get()) is not None:
-            batch = [first]
-            while not waiting.empty():
-                try:
-                    another = waiting.get_nowait()
-                except Empty:
-                    break
-                if another is None:
-                    waiting.put(None)  # the end is another's too
-                    break
-                batch.append(another)
-            with self._sessions.transaction() as session:
-                store.insert_entries(session, [(trace, "documents") for trace, _ in batch], now())
-            for _, durable in batch:
-                durable.set()
-
-    def append_bare(self, writers: int, seconds: float) -> float:
         """The same rows into the bare table, each its own commit."""
         places = ", ".join(["%s"] * len(NAMES))
         statement = f"insert into {BARE} ({COLUMNS}) values ({places})"  # noqa: S608 (names of columns)
@@ -130,9 +80,9 @@ class Writers:
             cursor = connection.cursor()
             return lambda: cursor.execute(statement, row(next(told)))
 
-        return self._meanwhile(writers, seconds, keep)
+        return kept_a_second(writers, seconds, keep)
 
-    def batch_bare(self, count: int, together: int) -> float:
+    def batch(self, count: int, together: int) -> float:
         """Rows a second into the bare table by one writer, so many in each statement and commit."""
         source = traces(0)
         rows = [row(next(source)) for _ in range(count)]
@@ -144,32 +94,34 @@ class Writers:
                 connection.commit()
             return count / (time.perf_counter() - began)
 
-    def _meanwhile(
-        self, writers: int, seconds: float, made: Callable[[Iterator[AccessTraced]], Callable[[], None]]
-    ) -> float:
-        keeping = [made(traces(number)) for number in range(writers)]
-        for keep in keeping:
-            keep()  # what a connection costs is none of the figure
-        until = time.perf_counter() + seconds
 
-        def write(keep: Callable[[], None]) -> int:
-            count = 0
-            while time.perf_counter() < until:
-                keep()
-                count += 1
-            return count
+def kept_a_second(writers: int, seconds: float, made: Callable[[Iterator[AccessTraced]], Callable[[], None]]) -> float:
+    """Entries a second of so many writers at once, of whom each keeps one after the other.
 
-        with ThreadPoolExecutor(writers) as pool:
-            return sum(pool.map(write, keeping)) / seconds
+    made: gives, of the traces of a writer, what keeps the next one and returns when it is durable.
+    """
+    keeping = [made(traces(number)) for number in range(writers)]
+    for keep in keeping:
+        keep()  # what a connection costs is none of the figure
+    until = time.perf_counter() + seconds
+
+    def write(keep: Callable[[], None]) -> int:
+        count = 0
+        while time.perf_counter() < until:
+            keep()
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(writers) as pool:
+        return sum(pool.map(write, keeping)) / seconds
 
 
-def main() -> None:
-    """Answers line by line until stdin ends."""
-    made = Writers()
+def answer(made: object) -> None:
+    """Measures what each line of stdin asks for, until it ends."""
     for line in sys.stdin:
         asked = json.loads(line)
         print(json.dumps(getattr(made, asked.pop("what"))(**asked)), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    answer(BareWriters())

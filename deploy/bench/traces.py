@@ -29,6 +29,7 @@ from services.db import new_id, now, rfc3339
 
 WRITERS = 16
 PROCESSES = 4  # of bare writers: the threads of one would wait for each other's Python
+KEPT = ("-c", "import eventlet; eventlet.monkey_patch(); from deploy.bench.kept_traces import main; main()")
 TOGETHER = 500
 ENTRIES = {"small": 20_000, "full": 200_000}
 SEALED_WITHIN = 120
@@ -37,14 +38,14 @@ SEALED_WITHIN = 120
 def append(ground: Ground) -> list[Row]:
     """Entries a second of 16 writers who wait until theirs is durable, beside 16 who commit a bare row each."""
     amount = ground.amount
-    with _writers(ground, PROCESSES) as writers:
+    with _writers(ground, KEPT, 1) as keepers, _bare_writers(ground, PROCESSES) as writers:
 
         def ours() -> float:
-            return sum(_asked(writers[:1], what="append", writers=WRITERS, seconds=amount.seconds))
+            return sum(_asked(keepers, what="append", writers=WRITERS, seconds=amount.seconds))
 
         def bare() -> float:
-            each = WRITERS // PROCESSES
-            return sum(_asked(writers, what="append_bare", writers=each, seconds=amount.seconds))
+            _require_sealed(ground)  # nothing of ours is left to do beside
+            return sum(_asked(writers, what="append", writers=WRITERS // PROCESSES, seconds=amount.seconds))
 
         ours()
         seen = alternate(ours, bare, amount.rounds)
@@ -57,9 +58,9 @@ def batch(ground: Ground) -> list[Row]:
     amount = ground.amount
     count = ENTRIES[amount.size]
     ours, baseline = [], []
-    with _writers(ground, 1) as writers:
+    with _bare_writers(ground, 1) as writers:
         for _ in range(min(3, amount.rounds)):
-            baseline += _asked(writers, what="batch_bare", count=count, together=TOGETHER)
+            baseline += _asked(writers, what="batch", count=count, together=TOGETHER)
             ours.append(_taken_in(ground, count))
             _require_sealed(ground)
     return [Compared(tuple(ours), tuple(baseline)).row("audit_batch", amount.size)]
@@ -134,15 +135,21 @@ def _connected(ground: Ground) -> Any:
 
 
 @contextmanager
-def _writers(ground: Ground, processes: int) -> Iterator[list[subprocess.Popen[str]]]:
-    layout = ground.stack.layout
-    environment = {"OPENDSP_SETTINGS": str(layout.settings_file("audit"))}
+def _bare_writers(ground: Ground, processes: int) -> Iterator[list[subprocess.Popen[str]]]:
     with closing(_connected(ground)) as connection, connection.cursor() as cursor:
         cursor.execute(TABLE)
-        with ExitStack() as stack:
-            command = ["-W", "ignore", "-m", "deploy.bench.bare_traces"]
-            yield [stack.enter_context(program(layout, command, environment, pipes=True)) for _ in range(processes)]
+        with _writers(ground, ("-m", "deploy.bench.bare_traces"), processes) as writers:
+            yield writers
         cursor.execute(f"drop table {BARE}")
+
+
+@contextmanager
+def _writers(ground: Ground, command: Sequence[str], processes: int) -> Iterator[list[subprocess.Popen[str]]]:
+    layout = ground.stack.layout
+    environment = {"OPENDSP_SETTINGS": str(layout.settings_file("audit"))}
+    with ExitStack() as stack:
+        command = ["-W", "ignore", *command]
+        yield [stack.enter_context(program(layout, command, environment, pipes=True)) for _ in range(processes)]
 
 
 def _asked(processes: Sequence[subprocess.Popen[str]], **asked: Any) -> list[float]:

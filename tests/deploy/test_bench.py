@@ -20,17 +20,19 @@ import sqlalchemy as sa
 from deploy.agency import any_matricule
 from deploy.bench import carers, shelf_texts, shelves, typeahead
 from deploy.bench.__main__ import MEASURES, main
+from deploy.bench.bare_finding import Timed
 from deploy.bench.crew import PASSWORD, People, Visits
 from deploy.bench.crowd import Client, Unanswered, rate
 from deploy.bench.figures import AMOUNTS, BY_ID, CATALOGUE, FIELDS, Figure, Row, chosen, spread, write
 from deploy.bench.rounds import absolute, alternate, percentile
 from deploy.local import postgres
 from deploy.local.stack import Stack
-from services.db import new_id
+from services.db import new_id, say_last
 from services.directory.models import Professional
 from services.directory.rules_professionals import require_search
 from services.documents.rules_words import words
 from services.identity.ports.codes import IdentityKey
+from services.plans import planned_once
 from tests.builders import House, caller
 
 HIGHER = Figure("some_rate", "a rate", "higher", 0.5)
@@ -334,3 +336,24 @@ def test_what_is_sought_on_the_shelves_stands_there() -> None:
     written = {word for text in shelf_texts.texts("laboratory_results", 200, 1) for word in words(text.body)}
     asked = [words(query) for query in islice(shelf_texts.queries(Random(1)), 200)]
     assert all(asked) and sum(any(word in written for word in each) for each in asked) > 100
+
+
+def test_what_a_service_says_is_said_again_by_the_driver_alone(database: Callable[[str], str]) -> None:
+    timed = Timed(database("audit"))
+    move = "insert into record_moves (record_id, merge_id, version) values (:moved, :moved, 1)"
+    question = planned_once(sa.text("select count(*) from hidden_documents where kind = :kind"))
+    noted = []
+    for kind in ("blocked", "withheld"):  # the first with its plan, the second by the name of it
+        timed.begin()
+        with timed.sessions.transaction() as session:
+            session.execute(question, {"kind": kind})
+            say_last(session, move, moved=new_id())
+        noted.append(timed.told()[1])
+    timed.begin()
+    with timed.sessions.transaction() as session:
+        session.execute(sa.text("delete from record_moves"))
+    assert not [text for statements in noted for text, _ in statements if "prepare " in text]
+    again = timed.replayer()
+    assert all(again(statements) > 0 for statements in noted)
+    with timed.sessions.reading() as session:
+        assert session.scalar(sa.text("select count(*) from record_moves")) == 2
