@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from services.audit.models_statistics import StatisticCount, StatisticSubject
 from services.audit.rules_statistics import ACCESSES, Counts, Step, Steps, difference, ended_on
-from services.db import begun
+from services.db import begun, say_last
 
 ENTRIES_AT_ONCE = 20_000
 SUBJECTS_AT_ONCE = 10_000
@@ -53,7 +53,7 @@ _OF_DAYS = (
     " cast(:moved_in as bigint[]), cast(:moved_out as bigint[]), cast(:went as bigint[]))"
     " as told (day, key, came, moved_in, moved_out, went) order by told.day, told.key"
 )
-_COUNT = sa.text(_OF_DAYS + _ADDING)
+_COUNT = _OF_DAYS + _ADDING
 
 # --- things that come, change and go ----------------------------------------------------------------------------------
 
@@ -95,7 +95,7 @@ def forget_ended(session: Session, until: date) -> int:
 
 
 def _count(session: Session, measure: str, changes: Iterable[Counts]) -> None:
-    """Adds to the counts of each day."""
+    """Adds to the counts of each day, with the commit: everybody who counts that day waits for who has them."""
     sums: dict[tuple[str, str], list[int]] = {}
     for change in changes:
         for place, counts in change.items():
@@ -104,10 +104,10 @@ def _count(session: Session, measure: str, changes: Iterable[Counts]) -> None:
     if added:
         came, moved_in, moved_out, went = (list(column) for column in zip(*added.values(), strict=True))
         days, keys = (list(column) for column in zip(*added, strict=True))
-        session.execute(_COUNT, {
-            "measure": measure, "days": days, "keys": keys, "came": came, "moved_in": moved_in,
-            "moved_out": moved_out, "went": went,
-        })  # fmt: skip
+        say_last(
+            session, _COUNT, measure=measure, days=days, keys=keys, came=came, moved_in=moved_in, moved_out=moved_out,
+            went=went,
+        )  # fmt: skip
 
 
 def recount(session: Session, measure: str) -> None:

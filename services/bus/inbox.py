@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from services.bus.arrivals import Arrival, arrived, fitting
 from services.bus.consumer import Consumer, declared, sessions_of, settle
+from services.bus.left import Left
 from services.bus.way import Way
 from services.db import Savepoint, forget_requests, inbox, new_id, now, say_last, say_now
 from services.plans import planned_once
@@ -81,6 +82,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         self._due: eventlet.Queue = eventlet.Queue(INBOX_WORKERS)
         self._direct: eventlet.Queue = eventlet.Queue(1)
         self._given = 0  # what the workers have of it, or are about to take
+        self._left = Left()
         self._stopping = False
         self._looked_at = 0.0
         self._gone = Signal()
@@ -152,6 +154,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
             except Exception as broken:  # a dying thread would take the process along
                 log.warning("inbox waits", extra={"kind": type(broken).__name__})
                 eventlet.sleep(1)
+        self._left.keep(len(rows))
         for arrival in arrivals:
             settle(arrival.message, "ack")
         for _ in rows[:INBOX_WORKERS]:  # no more of them than there is work: each looks into the table
@@ -190,7 +193,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         cleaned = 0.0
         while not self._stopping:
             try:
-                while self._work_next() and not self._stopping:
+                while self._work_next() and self._left and not self._stopping:
                     pass
                 if time.time() - cleaned > 3600:
                     self._clean()
@@ -207,6 +210,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
                 return
             except eventlet.queue.Empty:
                 if time.monotonic() - self._looked_at >= LOOK_EVERY:
+                    self._left.look_blindly()
                     return
 
     def _work_next(self) -> bool:
@@ -218,10 +222,13 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         """
         self._looked_at = time.monotonic()
         with self.way.ahead(), sessions_of(self.container).transaction() as session:
+            kept = self._left.kept
             row = session.execute(_NEXT, {"at": now()}).first()
             if row is None:
+                self._left.nothing(kept)
                 return False
             rows = [row, *self._together_with(session, row)]
+            self._left.take(sum(one.attempts == 0 for one in rows))
             if len(rows) == 1 or not self._worked(session, rows):
                 for one in rows:
                     self._work_one(session, one)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
@@ -22,13 +24,13 @@ def keep_document(session: Session, document: KnownDocument, at: datetime) -> Kn
 
     None for a document that is gone: its end overtook its deposit.
     """
-    session.execute(_KEEP, {
+    row = session.execute(_KEEP, {
         "document_id": document.document_id, "record_id": document.record_id, "version_id": document.version_id,
         "document_type": document.document_type, "category": document.category, "folder": document.folder,
         "author_id": document.author_id, "establishment_id": document.establishment_id, "level": document.level,
         "level_at": at,
-    })  # fmt: skip
-    return known_document(session, document.document_id)
+    }).first()  # fmt: skip
+    return None if row is None else _known(row)
 
 
 def keep_level(session: Session, document_id: str, level: str, at: datetime) -> KnownDocument | None:
@@ -91,12 +93,16 @@ def _gone(document_id: str) -> sa.Exists:
 def known_documents(session: Session, document_ids: Sequence[str]) -> dict[str, KnownDocument]:
     """What the projection holds of these documents now, by id; what is gone, or not known, is absent."""
     rows = session.execute(_KNOWN, {"ids": list(document_ids)})
-    return {row.document_id: KnownDocument(**{**row._mapping, "restricted": tuple(row.restricted)}) for row in rows}
+    return {row.document_id: _known(row) for row in rows}
 
 
 def known_document(session: Session, document_id: str) -> KnownDocument | None:
     """What the projection holds of a document now."""
     return known_documents(session, [document_id]).get(document_id)
+
+
+def _known(row: Any) -> KnownDocument:
+    return KnownDocument(**{**row._mapping, "restricted": tuple(row.restricted)})
 
 
 _DOCUMENT = (
@@ -112,11 +118,15 @@ _DOCUMENT = (
 _KNOWN = planned_once(
     sa.select(*_DOCUMENT).where(Document.document_id == sa.any_(sa.bindparam("ids", type_=ARRAY(_ID))))
 )
-_KEEP = planned_once(sa.text("""
+_STANDS = sa.select(*_DOCUMENT).where(Document.document_id == sa.literal_column(":document_id")).compile(
+    dialect=postgresql.dialect(paramstyle="named")
+)  # fmt: skip
+_KEEP = planned_once(sa.text(f"""
     insert into documents (document_id, record_id, version_id, document_type, category, folder, author_id,
                            establishment_id, level, level_at)
     select :document_id, :record_id, :version_id, :document_type, :category, :folder, :author_id, :establishment_id,
            :level, :level_at
      where not exists (select from gone_documents where document_id = :document_id)
-        on conflict do nothing
-"""), **_IDS, document_type="text", category="text", folder="text", level="text")  # fmt: skip
+        on conflict do nothing;
+    {_STANDS}
+""").columns(*_DOCUMENT), **_IDS, document_type="text", category="text", folder="text", level="text")  # fmt: skip  # noqa: S608 (words of this file alone)

@@ -27,6 +27,7 @@ import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
+from services.bus.left import Left
 from services.bus.outbox import BUNDLE, Relay, bundles, emit
 from services.bus.way import LONGEST, Way
 from services.bus.woken import SLOW, Woken
@@ -437,6 +438,39 @@ def test_an_event_that_somebody_waits_for_goes_before_all_that_nobody_waits_for(
     _, poked_before = eventually(lambda: bus.marks().get(f"begged {thing}"), "the urgent one")
     assert poked_before < many - 200  # at most what was in work already, and what came while it was on its way
     eventually(lambda: _when(bus.marks().get(f"poked {thing}"), 1 + many), "all the others")
+
+
+def test_nobody_looks_again_where_all_that_came_was_taken() -> None:
+    left = Left()
+    assert left, "of what came before the start nobody knows"
+    left.nothing(left.kept)
+    assert not left
+    left.keep(2)
+    left.take(1)
+    assert left
+    left.take(1)
+    assert not left
+
+
+def test_what_comes_during_a_look_that_found_nothing_is_looked_for() -> None:
+    left = Left()
+    begun = left.kept
+    left.keep(1)
+    left.nothing(begun)
+    assert left
+    left.nothing(left.kept)
+    assert not left
+
+
+def test_who_looks_blindly_goes_on_until_there_is_nothing() -> None:
+    left = Left()
+    left.nothing(left.kept)
+    left.take(1)  # of another replica's
+    left.look_blindly()
+    left.take(1)
+    assert left
+    left.nothing(left.kept)
+    assert not left
 
 
 def _sights(bus: Bus) -> dict[str, int]:
