@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +84,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         self._direct: eventlet.Queue = eventlet.Queue(1)
         self._given = 0  # what the workers have of it, or are about to take
         self._left = Left()
+        self._turn_taken = False
         self._stopping = False
         self._looked_at = 0.0
         self._gone = Signal()
@@ -193,7 +195,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         cleaned = 0.0
         while not self._stopping:
             try:
-                while self._work_next() and self._left and not self._stopping:
+                while self._work_next() and not self._stopping:
                     pass
                 if time.time() - cleaned > 3600:
                     self._clean()
@@ -214,25 +216,39 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
                     return
 
     def _work_next(self) -> bool:
-        """Works the next due event in one transaction with its row, and with it those that may share it; False when
-        there is none.
+        """Works the next due event in one transaction with its row, and with it those that may share it; True when
+        there may be more to do at once.
 
         A failing handler is undone to a savepoint, so the row stays locked until its next try is written: no other
         worker or replica sees it due in between. Where one of several fails, each is worked by itself.
         """
         self._looked_at = time.monotonic()
-        with self.way.ahead(), sessions_of(self.container).transaction() as session:
+        with self.way.ahead(), self._turn() as others, sessions_of(self.container).transaction() as session:
             kept = self._left.kept
-            row = session.execute(_NEXT, {"at": now()}).first()
+            row = session.execute(_NEXT, {"at": now(), "others": others}).first()
+            if row is None and others:
+                return False
             if row is None:
                 self._left.nothing(kept)
-                return False
+                return bool(self._left)
             rows = [row, *self._together_with(session, row)]
             self._left.take(sum(one.attempts == 0 for one in rows))
             if len(rows) == 1 or not self._worked(session, rows):
                 for one in rows:
                     self._work_one(session, one)
-        return True
+        return bool(self._left)
+
+    @contextmanager
+    def _turn(self) -> Iterator[list[str]]:
+        """The kinds of events that a worker leaves to another one: the unhurried are one worker's at a time."""
+        if self._turn_taken:
+            yield sorted({kind for (_, kind), handler in self._handlers.items() if handler.unhurried})
+            return
+        self._turn_taken = True
+        try:
+            yield []
+        finally:
+            self._turn_taken = False
 
     def _together_with(self, session: Session, row: Any) -> Sequence[Any]:
         """The other due events that one transaction may work with this one."""
@@ -352,7 +368,7 @@ _DUE = (
     .where(inbox.c.state == sa.literal_column("'due'"), inbox.c.due_at <= sa.bindparam("at"))
     .order_by(inbox.c.due_at, inbox.c.seq).with_for_update(skip_locked=True)
 )  # fmt: skip
-_NEXT = planned_once(_DUE.limit(1))
+_NEXT = planned_once(_DUE.where(inbox.c.type != sa.all_(sa.bindparam("others", type_=ARRAY(sa.Text)))).limit(1))
 _LIKE_IT = (
     _DUE.where(inbox.c.source == sa.any_(sa.bindparam("sources", type_=ARRAY(sa.Text))),
                inbox.c.type == sa.bindparam("type"), inbox.c.event_id != sa.bindparam("id"))
@@ -367,6 +383,7 @@ class EventHandler(Entrypoint):  # type: ignore[misc]
     together: the method takes a list of such events, worked in one transaction. For handlers alone that do nothing but
     write to their own database: what one does outside would be done again when another fails.
     urgent: somebody waits for what this does, so it goes before all that nobody waits for, however much there is.
+    unhurried: nobody does, so that it takes one worker of a process and leaves the others to what comes.
     at_once: the same event again does nothing here, at the same moment neither, so that it needs no row to be worked
     once. It is worked as it arrives, and acknowledged when that is durable.
     """
@@ -375,11 +392,12 @@ class EventHandler(Entrypoint):  # type: ignore[misc]
 
     def __init__(
         self, sources: str | Sequence[str], contract: Any, *, together: bool = False, urgent: bool = False,
-        at_once: bool = False, **kwargs: Any,
+        unhurried: bool = False, at_once: bool = False, **kwargs: Any,
     ) -> None:  # fmt: skip
         self.together = together
         self.at_once = at_once
         self.urgent = urgent
+        self.unhurried = unhurried
         self.sources = (sources,) if isinstance(sources, str) else tuple(sources)
         self.contract = contract
         self.event_type = contract if isinstance(contract, str) else contract.type

@@ -87,9 +87,9 @@ class Woken(Entrypoint):  # type: ignore[misc]
 
     channel: of NOTIFY in the service's own database; a word of lower case letters. every: seconds; so long at most a
     lost word delays. side_by_side: how many calls may run at once in one process; each must claim what it works on, and
-    a slow one that says True has another one join. What raises is logged, and called again after a rest. gives_way: it
-    lets what arrives in this process go before each of its calls, because nobody waits for it, or because it waits for
-    the outside itself; what does not is ahead.
+    where one is quick it does all there is: only a slow one has another one join. What raises is logged, and called
+    again after a rest. gives_way: it lets what arrives in this process go before each of its calls, because nobody
+    waits for it, or because it waits for the outside itself; what does not is ahead.
     """
 
     listener = Listener()
@@ -104,6 +104,8 @@ class Woken(Entrypoint):  # type: ignore[misc]
     def setup(self) -> None:
         self._stopping = False
         self._beaten_at = 0.0
+        self._begun: list[float] = []  # the calls that run
+        self._again = False
         self._woken: eventlet.Queue = eventlet.Queue(self._side_by_side)
         self._gone = [Signal() for _ in range(self._side_by_side)]
         self.listener.register_provider(self)
@@ -122,9 +124,12 @@ class Woken(Entrypoint):  # type: ignore[misc]
                 gone.wait()
 
     def wake(self) -> None:
-        """Has one more call look for work, soon."""
+        """Has a call look for work, soon: one that is at it and quick, or one more."""
+        self._put(joins=False)
+
+    def _put(self, *, joins: bool) -> None:
         if not self._woken.full():
-            self._woken.put(True)
+            self._woken.put(joins)
 
     def beat(self) -> None:
         """Has one call look for work, where none was woken by the clock for as long as it may rest."""
@@ -135,6 +140,7 @@ class Woken(Entrypoint):  # type: ignore[misc]
     def _run(self, gone: Signal) -> None:
         failures = 0
         while not self._stopping:
+            self._again = False
             try:
                 more, slow = self._called()
             except Exception as broken:  # a dying thread would take the process along
@@ -142,13 +148,20 @@ class Woken(Entrypoint):  # type: ignore[misc]
                 self._rest(broken, failures)
                 continue
             failures = 0
-            if more:
-                if slow:
-                    self.wake()
+            if more or self._again:
+                if more and slow:
+                    self._put(joins=True)
                 eventlet.sleep(0)
                 continue
-            self._woken.get()
+            self._idle()
         gone.send(True)
+
+    def _idle(self) -> None:
+        """Returns when there may be work, and no quick call at it that looks once more when it is done."""
+        while not self._woken.get() and not self._stopping:
+            if not any(time.monotonic() - began < SLOW for began in self._begun):
+                return
+            self._again = True
 
     def _rest(self, broken: Exception, failures: int) -> None:
         away = isinstance(broken, Unavailable | OperationalError | OSError)
@@ -166,7 +179,11 @@ class Woken(Entrypoint):  # type: ignore[misc]
             self.way.give()
         with nullcontext() if self._gives_way else self.way.ahead():
             began = time.monotonic()
-            more = self._call()
+            self._begun.append(began)
+            try:
+                more = self._call()
+            finally:
+                self._begun.remove(began)
             return more, time.monotonic() - began > SLOW
 
     def _call(self) -> Any:

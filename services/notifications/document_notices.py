@@ -31,7 +31,7 @@ class DocumentNotices(Telling):
         what, at = ("added", told.deposited_at) if isinstance(told, DocumentDeposited) else ("shown", told.at)
         emit(session, DocumentNewsDue(what, told.document_id, told.hidden, at))
 
-    @on("notifications", DocumentNewsDue, together=True)
+    @on("notifications", DocumentNewsDue, together=True, unhurried=True)
     def on_document_news_due(self, session: Session, events: Sequence[Received]) -> None:
         """Tells who may read each now: the holder side and, of a deposit, professionals who have the patient in care.
 

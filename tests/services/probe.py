@@ -55,6 +55,16 @@ class Hailed:
 
 
 @dataclass(frozen=True)
+class Strolled:
+    """Nobody waits for it."""
+
+    type: ClassVar[str] = "strolled.v1"
+    subject: ClassVar[str | None] = None
+
+    thing_id: str
+
+
+@dataclass(frozen=True)
 class Seen:
     """One of many that nobody waits for."""
 
@@ -280,6 +290,13 @@ class Probe(Service):
     def on_poked(self, session: Session, events: list[Received]) -> None:
         for event in events:
             self._poke(session, event)
+
+    @on("audit", Strolled, unhurried=True)
+    def on_strolled(self, session: Session, event: Received) -> None:
+        shut = sa.text("select not exists (select from gates where what = :what)")
+        while session.scalar(shut, {"what": event.data.thing_id}):
+            eventlet.sleep(0.1)
+        _mark(session, f"strolled {event.data.thing_id}")
 
     @on("audit", Seen, together=True, at_once=True)
     def on_seen(self, session: Session, events: list[Received]) -> None:

@@ -31,12 +31,12 @@ from services.bus.left import Left
 from services.bus.outbox import BUNDLE, Relay, bundles, emit
 from services.bus.way import LONGEST, Way
 from services.bus.woken import SLOW, Woken
-from services.db import Sessions, ended_sessions, inbox, new_id, now, outbox, signing_keys
+from services.db import Sessions, ended_sessions, inbox, new_id, now, outbox, rfc3339, signing_keys
 from services.refusals import NotAllowed, Refusal, TooManyTries, Unauthenticated, Unavailable
 from services.rpc import RpcClient
 from services.settings import Settings
 from services.tokens import AUDIENCE, ISSUER, Context
-from tests.services.probe import Begged, Hailed, NotToday, Poked, Seen
+from tests.services.probe import Begged, Hailed, NotToday, Poked, Seen, Strolled
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
@@ -440,6 +440,33 @@ def test_an_event_that_somebody_waits_for_goes_before_all_that_nobody_waits_for(
     eventually(lambda: _when(bus.marks().get(f"poked {thing}"), 1 + many), "all the others")
 
 
+def test_what_nobody_waits_for_leaves_a_worker_to_what_comes(bus: Bus) -> None:
+    thing, kind = new_id(), Strolled.type
+    told = {"type": kind, "source": "audit", "time": rfc3339(now()), "subject": None, "number": None}
+    told |= {"request_id": new_id(), "traceparent": None, "data": {"thing_id": thing}}
+    strolls = [new_id() for _ in range(3)]
+    due = [
+        {"event_id": one, "source": "audit", "type": kind, "envelope": json.dumps(told | {"id": one})}
+        for one in strolls
+    ]
+    free = sa.text("select count(*) from (select from inbox where type = :type for update skip locked) as it")
+    with bus.engine.begin() as connection:
+        connection.execute(sa.text("create table if not exists gates (what text)"))
+        connection.execute(inbox.insert(), due)
+
+    def not_taken() -> int:
+        with bus.engine.begin() as connection:
+            return int(connection.scalar(free, {"type": kind}) or 0)
+
+    eventually(lambda: not_taken() == 2, "one at it")
+    event_id = bus.ask("poke", thing_id=thing, mood="good")[0]
+    eventually(lambda: _done(bus.row(event_id)), "what came meanwhile")
+    assert not_taken() == 2 and f"strolled {thing}" not in bus.marks()
+    with bus.engine.begin() as connection:
+        connection.execute(sa.text("insert into gates values (:what)"), {"what": thing})
+    eventually(lambda: _when(bus.marks().get(f"strolled {thing}"), 3), "all of them")
+
+
 def test_nobody_looks_again_where_all_that_came_was_taken() -> None:
     left = Left()
     assert left, "of what came before the start nobody knows"
@@ -628,6 +655,33 @@ def test_only_a_slow_call_has_another_hand_join() -> None:
         work = errand(seconds, calls := [])
         work._run(work._gone[0])
         assert calls == ["called"] * 3 and work._woken.qsize() == tokens
+
+
+@pytest.mark.parametrize(("lasts", "at_once"), [(SLOW / 2, 1), (SLOW * 4, 2)], ids=["quick", "slow"])
+def test_a_word_is_for_the_hand_that_is_at_it_unless_that_is_slow(lasts: float, at_once: int) -> None:
+    work = errand(0, [])
+    running: list[int] = []
+    most: list[int] = []
+
+    def call() -> bool:
+        running.append(1)
+        most.append(len(running))
+        eventlet.sleep(lasts)
+        running.pop()
+        return False
+
+    work._call = call
+    hands = [eventlet.spawn(work._run, gone) for gone in work._gone]
+    eventlet.sleep(lasts + SLOW)  # each has looked once, as at every start
+    most.clear()
+    work.wake()
+    eventlet.sleep(lasts / 2)
+    work.wake()  # of what was committed after the look that runs
+    eventlet.sleep(2 * lasts + SLOW)
+    assert len(most) == 2 and max(most) == at_once
+    work.stop()
+    for hand in hands:
+        hand.wait()
 
 
 def test_work_that_nobody_waits_for_gives_way_to_what_arrives_but_not_for_ever() -> None:
