@@ -7,6 +7,7 @@ the outside world must not take the places of those who answer questions. It say
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import time
 from contextlib import nullcontext
@@ -104,8 +105,7 @@ class Woken(Entrypoint):  # type: ignore[misc]
     def setup(self) -> None:
         self._stopping = False
         self._beaten_at = 0.0
-        self._begun: list[float] = []  # the calls that run
-        self._again = False
+        self._at_it: dict[Signal, float] = {}  # the hands that work, and when each began its last call
         self._woken: eventlet.Queue = eventlet.Queue(self._side_by_side)
         self._gone = [Signal() for _ in range(self._side_by_side)]
         self.listener.register_provider(self)
@@ -124,7 +124,7 @@ class Woken(Entrypoint):  # type: ignore[misc]
                 gone.wait()
 
     def wake(self) -> None:
-        """Has a call look for work, soon: one that is at it and quick, or one more."""
+        """Has one more call look for work, soon: after those that are quick."""
         self._put(joins=False)
 
     def _put(self, *, joins: bool) -> None:
@@ -140,28 +140,30 @@ class Woken(Entrypoint):  # type: ignore[misc]
     def _run(self, gone: Signal) -> None:
         failures = 0
         while not self._stopping:
-            self._again = False
             try:
-                more, slow = self._called()
+                more, slow = self._called(gone)
             except Exception as broken:  # a dying thread would take the process along
                 failures += 1
+                self._at_it.pop(gone, None)
                 self._rest(broken, failures)
                 continue
             failures = 0
-            if more or self._again:
-                if more and slow:
+            if more:
+                if slow:
                     self._put(joins=True)
                 eventlet.sleep(0)
                 continue
+            del self._at_it[gone]
             self._idle()
         gone.send(True)
 
     def _idle(self) -> None:
-        """Returns when there may be work, and no quick call at it that looks once more when it is done."""
-        while not self._woken.get() and not self._stopping:
-            if not any(time.monotonic() - began < SLOW for began in self._begun):
-                return
-            self._again = True
+        """Returns when there may be work, and nobody is at it who has been quick so far."""
+        joins = self._woken.get()
+        while not (joins or self._stopping) and any(
+            time.monotonic() - began < SLOW for began in self._at_it.values()
+        ):  # fmt: skip
+            eventlet.sleep(SLOW / 5)
 
     def _rest(self, broken: Exception, failures: int) -> None:
         away = isinstance(broken, Unavailable | OperationalError | OSError)
@@ -173,17 +175,14 @@ class Woken(Entrypoint):  # type: ignore[misc]
         longest = min(LONGEST_REST, 0.25 * 2 ** min(failures, 10))
         eventlet.sleep(longest * (1 + secrets.randbelow(1000) / 1000) / 2)
 
-    def _called(self) -> tuple[Any, bool]:
+    def _called(self, gone: Signal) -> tuple[Any, bool]:
         """What the method says, and whether it was slow to say so."""
+        self._at_it[gone] = math.inf  # nobody is slow who gives way
         if self._gives_way:
             self.way.give()
         with nullcontext() if self._gives_way else self.way.ahead():
-            began = time.monotonic()
-            self._begun.append(began)
-            try:
-                more = self._call()
-            finally:
-                self._begun.remove(began)
+            began = self._at_it[gone] = time.monotonic()
+            more = self._call()
             return more, time.monotonic() - began > SLOW
 
     def _call(self) -> Any:

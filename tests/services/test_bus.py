@@ -657,8 +657,11 @@ def test_only_a_slow_call_has_another_hand_join() -> None:
         assert calls == ["called"] * 3 and work._woken.qsize() == tokens
 
 
-@pytest.mark.parametrize(("lasts", "at_once"), [(SLOW / 2, 1), (SLOW * 4, 2)], ids=["quick", "slow"])
-def test_a_word_is_for_the_hand_that_is_at_it_unless_that_is_slow(lasts: float, at_once: int) -> None:
+@pytest.mark.parametrize(
+    ("lasts", "told", "at_once"), [(SLOW / 2, SLOW / 4, 1), (SLOW * 4, SLOW * 2, 2), (SLOW * 4, SLOW / 4, 2)],
+    ids=["quick", "slow", "slow after all"],
+)  # fmt: skip
+def test_another_hand_waits_for_one_that_is_quick_and_for_no_other(lasts: float, told: float, at_once: int) -> None:
     work = errand(0, [])
     running: list[int] = []
     most: list[int] = []
@@ -675,7 +678,7 @@ def test_a_word_is_for_the_hand_that_is_at_it_unless_that_is_slow(lasts: float, 
     eventlet.sleep(lasts + SLOW)  # each has looked once, as at every start
     most.clear()
     work.wake()
-    eventlet.sleep(lasts / 2)
+    eventlet.sleep(told)
     work.wake()  # of what was committed after the look that runs
     eventlet.sleep(2 * lasts + SLOW)
     assert len(most) == 2 and max(most) == at_once
