@@ -135,6 +135,7 @@ _EMIT_PROMPTLY = "select pg_notify('outbox', ''); " + _EMIT
 _ROLLBACK = sa.text("rollback")
 _EMITTED = "emitted"
 _LAST_WORDS = "last_words"
+_OVER = "over"
 
 
 class Sessions:
@@ -164,8 +165,9 @@ class Sessions:
             session.connection().info[UNSAID] = [BEGIN, *_look(who)]
             try:
                 yield session
-                session.flush()
-                _commit(session)
+                if not session.info.get(_OVER):
+                    session.flush()
+                    _commit(session)
             except BaseException as broken:
                 _roll_back(session)
                 _raise_if_ended(broken)
@@ -266,6 +268,8 @@ def _worded(statements: tuple[str, ...]) -> sa.TextClause:
 
 
 def _roll_back(session: Session) -> None:
+    if session.info.get(_OVER):
+        return
     try:
         if BEGIN not in session.connection().info.pop(UNSAID, ()):  # else there is nothing to take back
             session.execute(_ROLLBACK)
@@ -274,7 +278,7 @@ def _roll_back(session: Session) -> None:
 
 
 class Savepoint:
-    """A part of a transaction that can be undone by itself, with the events it emitted."""
+    """A part of a transaction that can be undone by itself, with the events it emitted and what it says last."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -285,6 +289,15 @@ class Savepoint:
     def keep(self) -> None:
         """Makes the part one with the rest."""
         self._nested.commit()
+
+    def commit(self) -> None:
+        """Ends the transaction with it, in one word with what was to be said last: for who would know what that comes
+        to, and undo the part where it fails."""
+        self._session.flush()
+        _commit(self._session)
+        self._nested.commit()
+        self._session.connection().info.pop(UNSAID)  # there is nothing left to be released
+        self._session.info[_OVER] = True
 
     def undo(self) -> None:
         """As if the part had never been."""

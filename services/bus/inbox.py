@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from services.bus.arrivals import Arrival, arrived, fitting
 from services.bus.consumer import Consumer, declared, sessions_of, settle
-from services.bus.left import Left
+from services.bus.left import Lefts
 from services.bus.way import Way
 from services.db import Savepoint, forget_requests, inbox, new_id, now, say_last, say_now
 from services.plans import planned_once
@@ -74,6 +73,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self._handlers: dict[tuple[str, str], EventHandler] = {}
+        self._unhurried: list[str] = []
         super().__init__()
 
     def setup(self) -> None:
@@ -83,8 +83,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         self._due: eventlet.Queue = eventlet.Queue(INBOX_WORKERS)
         self._direct: eventlet.Queue = eventlet.Queue(1)
         self._given = 0  # what the workers have of it, or are about to take
-        self._left = Left()
-        self._turn_taken = False
+        self._lefts = Lefts()
         self._stopping = False
         self._looked_at = 0.0
         self._gone = Signal()
@@ -111,6 +110,8 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         super().register_provider(provider)
         for source in provider.sources:
             self._handlers[(source, provider.event_type)] = provider
+        if provider.unhurried:
+            self._unhurried.append(provider.event_type)
 
     def receive(self, message: Any) -> None:
         self._arrived.put((message, None))
@@ -156,8 +157,8 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
             except Exception as broken:  # a dying thread would take the process along
                 log.warning("inbox waits", extra={"kind": type(broken).__name__})
                 eventlet.sleep(1)
-        self._left.keep(len(rows))
         for arrival in arrivals:
+            self._lefts.of(arrival.handler).keep(len(arrival.envelopes))
             settle(arrival.message, "ack")
         for _ in rows[:INBOX_WORKERS]:  # no more of them than there is work: each looks into the table
             if not self._due.full():
@@ -212,7 +213,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
                 return
             except eventlet.queue.Empty:
                 if time.monotonic() - self._looked_at >= LOOK_EVERY:
-                    self._left.look_blindly()
+                    self._lefts.look_blindly()
                     return
 
     def _work_next(self) -> bool:
@@ -223,32 +224,25 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         worker or replica sees it due in between. Where one of several fails, each is worked by itself.
         """
         self._looked_at = time.monotonic()
-        with self.way.ahead(), self._turn() as others, sessions_of(self.container).transaction() as session:
-            kept = self._left.kept
-            row = session.execute(_NEXT, {"at": now(), "others": others}).first()
-            if row is None and others:
-                return False
-            if row is None:
-                self._left.nothing(kept)
-                return bool(self._left)
-            rows = [row, *self._together_with(session, row)]
-            self._left.take(sum(one.attempts == 0 for one in rows))
-            if len(rows) == 1 or not self._worked(session, rows):
-                for one in rows:
-                    self._work_one(session, one)
-        return bool(self._left)
+        with self._lefts.turn() as look:
+            if look:
+                with self.way.ahead(), sessions_of(self.container).transaction() as session:
+                    asked = {"at": now(), "others": [] if look.of_all else self._unhurried}
+                    row = session.execute(_NEXT, asked).first()
+                    if row is None:
+                        look.found_nothing()
+                    else:
+                        self._work_with(session, row)
+            return bool(look)
 
-    @contextmanager
-    def _turn(self) -> Iterator[list[str]]:
-        """The kinds of events that a worker leaves to another one: the unhurried are one worker's at a time."""
-        if self._turn_taken:
-            yield sorted({kind for (_, kind), handler in self._handlers.items() if handler.unhurried})
-            return
-        self._turn_taken = True
-        try:
-            yield []
-        finally:
-            self._turn_taken = False
+    def _work_with(self, session: Session, row: Any) -> None:
+        rows = [row, *self._together_with(session, row)]
+        self._lefts.of(self._handlers.get((row.source, row.type))).take(sum(one.attempts == 0 for one in rows))
+        if len(rows) == 1 or self._failure(session, rows, last=True) is not None:
+            for one in rows:
+                failure = self._failure(session, [one], last=one is rows[-1])
+                if failure is not None:
+                    self._put_off(session, one, failure)
 
     def _together_with(self, session: Session, row: Any) -> Sequence[Any]:
         """The other due events that one transaction may work with this one."""
@@ -258,51 +252,46 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         asked = {"at": now(), "id": row.event_id, "sources": list(entrypoint.sources), "type": row.type}
         return session.execute(_LIKE_IT, asked).all()
 
-    def _worked(self, session: Session, rows: Sequence[Any]) -> bool:
-        """Works several events at once; undone and False when that fails."""
-        point = Savepoint(session)
-        if self._handle(session, rows) is not None:
-            point.undo()
-            return False
-        point.keep()
-        say_last(session, _DONE, done=[row.event_id for row in rows])
-        return True
+    def _failure(self, session: Session, rows: Sequence[Any], *, last: bool) -> BaseException | None:
+        """Works these events as one; gives the error where that fails, and has undone all of it.
 
-    def _work_one(self, session: Session, row: Any) -> None:
-        point = Savepoint(session)
-        failure = self._handle(session, [row])
-        if failure is None:
-            point.keep()
-            say_last(session, _DONE, done=[row.event_id])
-        else:
-            point.undo()
-            self._put_off(session, row, failure)
-
-    def _handle(self, session: Session, rows: Sequence[Any]) -> BaseException | None:
-        """Runs the handler and gives its error, if any. Raises it when it took the transaction's connection along:
-        then nothing can be noted any more, and the row is due as it was."""
-        connection = session.connection()
+        Raises it when it took the transaction's connection along: then nothing can be noted any more, and the events
+        are due as they were. last: the transaction ends with them, where they are worked.
+        """
+        connection, point = session.connection(), Savepoint(session)
         failure = self._run(session, rows)
-        if failure is not None and connection.invalidated:
-            raise failure
+        if failure is None:
+            failure = self._unkept(session, rows, point, last=last)
+        if failure is not None:
+            if connection.invalidated:
+                raise failure
+            point.undo()
         return failure
 
+    def _unkept(self, session: Session, rows: Sequence[Any], point: Savepoint, *, last: bool) -> Exception | None:
+        """Has what was worked stand; what the database says where it will not have what was left to be written."""
+        try:
+            say_last(session, _DONE, done=[row.event_id for row in rows])
+            if last:
+                point.commit()
+            else:
+                session.flush()
+                say_now(session)
+                point.keep()
+        except Exception as unfit:
+            return unfit
+        return None
+
     def _run(self, session: Session, rows: Sequence[Any]) -> BaseException | None:
-        """The handler in a worker of the container; its error, if any: an event nobody handles or can read, and what
-        the database says to rows that the handler left to be written.
+        """The handler in a worker of the container; its error, if any: also an event nobody handles or can read.
 
         rows: one, or several that the handler takes together.
         """
         try:
             entrypoint = self._handlers[(rows[0].source, rows[0].type)]
-            events = [entrypoint.event(json.loads(row.envelope)) for row in rows]
-            error = self._call(session, entrypoint, events)
-            if error is None:
-                session.flush()
-                say_now(session)
+            return self._call(session, entrypoint, [entrypoint.event(json.loads(row.envelope)) for row in rows])
         except Exception as unfit:  # it is this event's, whatever it is: let out, it would hold up all the others
             return unfit
-        return error
 
     def _call(self, session: Session, entrypoint: EventHandler, events: list[Received]) -> BaseException | None:
         session.info["context"] = events[0].context if len(events) == 1 else None

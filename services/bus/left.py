@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 
 class Left:
     """How many events were kept here that nobody has taken yet.
@@ -40,3 +44,53 @@ class Left:
     def look_blindly(self) -> None:
         """There may be some that nobody here counted."""
         self._blind = True
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one worker may look for; true while there may be some of it. of_all: the unhurried among it."""
+
+    lefts: tuple[Left, ...]
+    kept: tuple[int, ...]
+    of_all: bool
+
+    def __bool__(self) -> bool:
+        return any(self.lefts)
+
+    def found_nothing(self) -> None:
+        """There was none of it, but for what was kept since."""
+        for left, kept in zip(self.lefts, self.kept, strict=True):
+            left.nothing(kept)
+
+
+class Lefts:
+    """What is left of that for which any worker of the process looks, and of the unhurried, one worker's at a time."""
+
+    def __init__(self) -> None:
+        self._of = {False: Left(), True: Left()}
+        self._taken = False
+
+    def of(self, handler: object) -> Left:
+        """What is left of the kind of events that this handler takes; None: nobody does."""
+        return self._of[getattr(handler, "unhurried", False)]
+
+    @contextmanager
+    def turn(self) -> Iterator[Look]:
+        """What a worker may look for now."""
+        if self._taken:
+            yield self._look(self._of[False])
+            return
+        self._taken = True
+        try:
+            yield self._look(*self._of.values())
+        finally:
+            self._taken = False
+
+    def look_blindly(self) -> None:
+        """There may be some of either that nobody here counted."""
+        for left in self._of.values():
+            left.look_blindly()
+
+    @staticmethod
+    def _look(*lefts: Left) -> Look:
+        return Look(lefts, tuple(left.kept for left in lefts), of_all=len(lefts) > 1)

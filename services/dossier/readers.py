@@ -43,24 +43,22 @@ class Readers(Service):
         """At which of these establishments somebody, working there now, may read each of these documents.
 
         documents: of each a DocumentFacts on the wire, and record_id: the one it was deposited in. Whoever may read in
-        the record where that one leads by now is a reader. Two statements, however many are asked about.
+        the record where that one leads by now is a reader. One statement, however many are asked about.
         """
         at = now()
         tables, places = tables_at(at), [rules.id_of(one) for one in establishment_ids]
         deposited_in = [rules.id_of(one["record_id"]) for one in documents]
         asked = [_facts(one) for one in documents]
         with self.db.reading(context) as session:
-            ways = store_readable.where_contents_lie(session, set(deposited_in))
-            lie_in = [ways.get(record_id, record_id) for record_id in deposited_in]
             found = store_readable.situations_of_places(
-                session, places, set(lie_in),
-                [(lies, one.author_id) for lies, one in zip(lie_in, asked, strict=True) if one.author_id is not None],
-                {whom for one in asked for whom in one.restricted}, at,
+                session, places, set(deposited_in), at, as_contents=True,
+                authors=[(home, one.author_id) for home, one in zip(deposited_in, asked, strict=True) if one.author_id],
+                restricted_ids={whom for one in asked for whom in one.restricted},
             )  # fmt: skip
         scopes = {place: [(facts, rules.scope(tables, facts, at)) for facts in there] for place, there in found.items()}
         changes = next_tables_after(at)
         readable = []
-        for record_id, document in zip(lie_in, asked, strict=True):
+        for record_id, document in zip(deposited_in, asked, strict=True):
             by_place = {
                 place: rules_readable.reader_of(tables, scopes.get((record_id, place), ()), document, at)
                 for place in places
@@ -77,7 +75,7 @@ class Readers(Service):
         at, record_id = now(), rules.id_of(record_id)
         places = [rules.id_of(one) for one in establishment_ids]
         with self.db.reading(context) as session:
-            found = store_readable.situations_of_places(session, places, {record_id}, (), (), at)
+            found = store_readable.situations_of_places(session, places, {record_id}, at)
         grounded = {
             place
             for (_, place), there in found.items()

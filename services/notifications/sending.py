@@ -12,7 +12,8 @@ import logging
 import random
 import time
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -24,7 +25,7 @@ from services.notifications.ports.subscriber_broker import Outgoing, encode
 from services.notifications.ports.webhook import Outcome
 from services.notifications.rules_sending import ALWAYS_TOLD, FRESH, HELD, KEPT, MOST_WAITING
 from services.notifications.rules_subscriptions import ForeignEvent, KnownDocument
-from services.notifications.store_deliveries import Due, Put
+from services.notifications.store_deliveries import Due, Numbered, Put
 from services.notifications.visibility import Visibility
 from services.refusals import Unavailable
 
@@ -45,10 +46,10 @@ class Sending(Visibility):
         """One round over all queues; True when there may be more to do at once."""
         try:
             self.outside.subscribers.connect()  # what cannot be sent needs no number, and may yet be withheld
-            numbered, asked = self._number("queue")
-            sent = self._send_queued()
+            numbered, sent = self._send_queued()
+            asked = numbered.stale > 0 and self._ask_anew("queue")
             # All that was numbered went out, and nobody's turn was full: there is no more.
-            return asked or sent != numbered or sent >= EACH
+            return asked or sent != numbered.count or sent >= EACH
         except Unavailable as unavailable:
             log.warning("deliveries wait", extra={"service": unavailable.detail.get("service")})
             return False
@@ -59,21 +60,16 @@ class Sending(Visibility):
             with self.db.transaction() as session:
                 at = now()
                 dues = store_deliveries.lease_webhook(session, at, at + LEASE, at - FRESH, TO_A_WEBHOOK)
-            if not dues:
-                numbered, asked = self._number("webhook")
-                return asked or numbered > 0
-            self._send_to_webhook(dues)
-            return True
+            if dues:
+                self._send_to_webhook(dues)
+                return True
+            with self.db.one_word() as session:
+                at = now()
+                numbered = store_deliveries.number(session, "webhook", at, **_limits(at))
+            return (numbered.stale > 0 and self._ask_anew("webhook")) or numbered.count > 0
         except Unavailable as unavailable:
             log.warning("webhooks wait", extra={"service": unavailable.detail.get("service")})
             return False
-
-    def _number(self, way: str) -> tuple[int, bool]:
-        """Numbers what goes this way; how many, and whether it was asked anew who may read of what has waited."""
-        at = now()
-        with self.db.one_word() as session:
-            done = store_deliveries.number(session, way, at, fresh_since=at - FRESH, held_since=at - HELD, each=EACH)
-        return done.count, done.stale > 0 and self._ask_anew(way)
 
     def _ask_anew(self, way: str) -> bool:
         with self.db.transaction() as session:
@@ -117,18 +113,18 @@ class Sending(Visibility):
 
     # --- queues -------------------------------------------------------------------------------------------------------
 
-    def _send_queued(self) -> int:
-        """Sends what has a number, while its subscriptions are this transaction's own; how many there were to send."""
+    def _send_queued(self) -> tuple[Numbered, int]:
+        """Sends what has a number, while its subscriptions are this transaction's own; what was numbered before that,
+        and how many there were to send."""
         with self.db.transaction() as session:
             at = now()
-            dues = store_deliveries.claim_queued(session, at, at - FRESH, EACH)
-            if not dues:
-                return 0
-            events = self._as_seen_now(session, dues)
-            outgoing = [Outgoing(due.queue, event, due.sequence) for due, event in zip(dues, events, strict=True)]
-            taken = self.outside.subscribers.publish(outgoing)
-            self._note_queues(session, dues, taken)
-        return len(dues)
+            numbered, dues = store_deliveries.number_and_claim_queued(session, at, **_limits(at))
+            if dues:
+                events = self._as_seen_now(session, dues)
+                outgoing = [Outgoing(due.queue, event, due.sequence) for due, event in zip(dues, events, strict=True)]
+                taken = self.outside.subscribers.publish(outgoing)
+                self._note_queues(session, dues, taken)
+        return numbered, len(dues)
 
     def _note_queues(self, session: Session, dues: Sequence[Due], taken: dict[str, int]) -> None:
         at = now()
@@ -216,6 +212,11 @@ class Sending(Visibility):
         while count == FORGOTTEN_AT_ONCE:
             with self.db.transaction() as session:
                 count = store_deliveries.forget(session, at - KEPT, FORGOTTEN_AT_ONCE)
+
+
+def _limits(at: datetime) -> dict[str, Any]:
+    """Of a round of numbering: since when dossier's word is fresh, and a delivery waits for those before it."""
+    return {"fresh_since": at - FRESH, "held_since": at - HELD, "each": EACH}
 
 
 def _documents_of(deliveries: Sequence[Put | Due]) -> list[str]:

@@ -86,12 +86,33 @@ def number(
     Younger than `held_since`, a delivery stays without one while an event with a lower number about the same thing is
     still being worked. A subscription gets numbers when all that has one was taken, from one process at a time.
     """
-    row = session.execute(
-        _LOCK_AND_NUMBER,
-        {"at": at, "fresh_since": fresh_since, "held_since": held_since, "each": each, "outlets": OUTLETS,
-         "way": way},
-    ).one()  # fmt: skip
-    return Numbered(int(row.numbered), int(row.stale))
+    asked = _asked(way, at, fresh_since, held_since, each)
+    return _numbered(session.execute(_LOCK_AND_NUMBER, asked).one())
+
+
+def number_and_claim_queued(
+    session: Session, at: datetime, *, fresh_since: datetime, held_since: datetime, each: int
+) -> tuple[Numbered, list[Due]]:
+    """Numbers what goes into queues, and gives what has a number then, claimed until the end of this transaction.
+
+    The numbers stand before anything is claimed, whatever becomes of the transaction; yet it is one word. It is the
+    first of the transaction. Each subscription is in one hand, and its deliveries are in the order of their numbers: so
+    many of each at most, one alone after a failure.
+    """
+    asked = _asked("queue", at, fresh_since, held_since, each) | {"most": AT_ONCE}
+    rows = session.execute(_LOCK_AND_NUMBER_AND_CLAIM, asked).all()
+    return _numbered(rows[0]), [_due(row, fresh_since) for row in rows if row.delivery_id is not None]
+
+
+def _asked(way: str, at: datetime, fresh_since: datetime, held_since: datetime, each: int) -> dict[str, Any]:
+    return {
+        "way": way, "at": at, "fresh_since": fresh_since, "held_since": held_since, "each": each, "outlets": OUTLETS,
+    }  # fmt: skip
+
+
+def _numbered(row: Any) -> Numbered:
+    count, stale_ones = row.numbered.split()
+    return Numbered(int(count), int(stale_ones))
 
 
 def stale(session: Session, way: str, at: datetime, fresh_since: datetime, limit: int) -> list[Put]:
@@ -129,17 +150,6 @@ def withhold(session: Session, delivery_ids: Sequence[int], at: datetime) -> Non
     Where nothing of a document has gone out, its loss does not either: it would be the first that is heard of it.
     """
     session.execute(_WITHHOLD, {"ids": list(delivery_ids), "at": at, "loss": DOCUMENT_NO_LONGER_AVAILABLE})
-
-
-def claim_queued(session: Session, at: datetime, fresh_since: datetime, each: int) -> list[Due]:
-    """What has a number and goes into queues, claimed until the end of this transaction: one sender per subscription.
-
-    Each subscription's in the order of their numbers; so many of each at most, one alone after a failure.
-    """
-    rows = session.execute(
-        _LOCK_AND_CLAIM, {"at": at, "each": each, "outlets": OUTLETS, "way": "queue", "most": AT_ONCE}
-    )
-    return [_due(row, fresh_since) for row in rows]
 
 
 def lease_webhook(session: Session, at: datetime, until: datetime, fresh_since: datetime, each: int) -> list[Due]:
@@ -228,7 +238,8 @@ _PUBLISH = """
 """
 
 # The rows are locked in a statement of their own: the next one has a newer look at the table, and sees what whoever
-# held them before has done. The names of the locked travel from one to the other in a setting of the transaction.
+# held them before has done. The names of the locked travel from one to the other in a setting of the transaction, and
+# what was numbered in one of the session: it has to be told after a commit, by the statement that is said last.
 _WITHHOLD = sa.text("""
     with kept as (
         select subscription_id, document_id, delivery_id from deliveries
@@ -307,8 +318,8 @@ _NUMBER = """
         update outlets o set sequence = told.sequence
           from (select subscription_id, max(sequence) as sequence from numbered group by 1) told
          where o.subscription_id = told.subscription_id)
-    select (select count(*) from numbered) as numbered,
-           (select count(*) from new where allowed_at is null or allowed_at <= :fresh_since) as stale
+    select set_config('opendsp.numbered', concat_ws(' ', (select count(*) from numbered),
+               (select count(*) from new where allowed_at is null or allowed_at <= :fresh_since)), false) as numbered
 """
 
 # Fair turns: the first of each subscription before the second of any.
@@ -324,8 +335,18 @@ _CLAIM = """
      order by d.nth, d.subscription_id limit :most
 """
 
+_TOLD_WITH = """
+    select told.numbered, due.*
+      from (select current_setting('opendsp.numbered') as numbered) as told left join ({claimed}) as due on true
+     order by due.nth, due.subscription_id
+"""
+
 _LOCK_AND_NUMBER = planned_once(sa.text(_LOCK.format(numbered="false") + _NUMBER))
 _LOCK_AND_CLAIM = planned_once(sa.text(_LOCK.format(numbered="true") + _CLAIM))
+_LOCK_AND_NUMBER_AND_CLAIM = planned_once(sa.text(
+    _LOCK.format(numbered="false") + _NUMBER + "; commit; begin; "
+    + _LOCK.format(numbered="true") + _TOLD_WITH.format(claimed=_CLAIM)
+))  # fmt: skip
 
 _FORGET = sa.text("""
     with old as (

@@ -27,7 +27,7 @@ import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
-from services.bus.left import Left
+from services.bus.left import Left, Lefts
 from services.bus.outbox import BUNDLE, Relay, bundles, emit
 from services.bus.way import LONGEST, Way
 from services.bus.woken import SLOW, Woken
@@ -498,6 +498,43 @@ def test_who_looks_blindly_goes_on_until_there_is_nothing() -> None:
     assert left
     left.nothing(left.kept)
     assert not left
+
+
+UNHURRIED = SimpleNamespace(unhurried=True)
+
+
+def test_the_unhurried_are_one_workers_at_a_time_and_nobody_else_looks_for_them() -> None:
+    lefts = Lefts()
+    with lefts.turn() as first, lefts.turn() as second:
+        assert first and first.of_all and second and not second.of_all, "of what came before the start nobody knows"
+        second.found_nothing()
+        assert first and not second
+        first.found_nothing()
+        assert not first
+        lefts.of(UNHURRIED).keep(1)
+        assert first and not second
+        lefts.of(None).keep(1)
+        assert second
+        lefts.of(None).take(1)
+        assert first and not second
+    with lefts.turn() as next_one:
+        assert next_one and next_one.of_all
+        lefts.of(UNHURRIED).take(1)
+        assert not next_one
+        lefts.look_blindly()
+        with lefts.turn() as other:
+            assert next_one and other
+
+
+def test_what_is_kept_while_a_worker_looks_is_not_taken_for_looked_for() -> None:
+    lefts = Lefts()
+    with lefts.turn() as look:
+        lefts.of(UNHURRIED).keep(1)
+        look.found_nothing()
+        assert look
+    with lefts.turn() as look:
+        look.found_nothing()
+        assert not look
 
 
 def _sights(bus: Bus) -> dict[str, int]:

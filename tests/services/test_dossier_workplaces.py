@@ -196,7 +196,7 @@ def test_a_closed_records_ground_is_told_as_if_it_were_open_and_its_documents_ar
     assert readable(house, both, asked_of(record_id)) == [{}]
 
 
-def test_many_documents_and_houses_are_two_statements(house: DossierHouse) -> None:
+def test_many_documents_and_houses_are_one_statement(house: DossierHouse) -> None:
     asked = []
     houses: list[str | None] = []
     for _ in range(4):
@@ -215,7 +215,7 @@ def test_many_documents_and_houses_are_two_statements(house: DossierHouse) -> No
     told = readable(house, houses, *asked)
     sa.event.remove(engine, "before_cursor_execute", note)
     assert [set(one) for one in told] == [{place} for place in houses for _ in range(5)]
-    assert len([each for each in statements if each != "commit"]) == 2
+    assert len([each for each in statements if each != "commit"]) == 1
 
 
 def test_nobody_but_notifications_asks_either(house: DossierHouse) -> None:

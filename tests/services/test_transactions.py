@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from services.db import Savepoint, Sessions, add_to_outbox, begun, day_of, ended_sessions, new_id, now, signing_keys
+from services.db import (
+    Savepoint,
+    Sessions,
+    add_to_outbox,
+    begun,
+    day_of,
+    ended_sessions,
+    new_id,
+    now,
+    say_last,
+    signing_keys,
+)
 from services.plans import planned_once
 from services.refusals import InvalidInput, SessionEnded
 from tests.builders import caller
@@ -145,6 +156,59 @@ def test_a_part_of_a_transaction_costs_no_word_of_its_own_and_is_kept_or_undone_
         session.execute(add_key("after"))
     assert len(said) == 5
     assert kept(sessions) == ({"before", "after"} if fails else {"before", "part", "inner", "after"})
+
+
+LATER = "insert into signing_keys values (:later, '{}', now(), now())"
+
+
+@pytest.mark.parametrize("begun_before", [False, True])
+@pytest.mark.parametrize("part_says", [False, True])
+def test_a_transaction_ends_with_its_last_part_in_one_word(
+    sessions: Sessions, said: list[str], begun_before: bool, part_says: bool
+) -> None:
+    with sessions.transaction() as session:
+        if begun_before:
+            session.execute(add_key("before"))
+        part = Savepoint(session)
+        if part_says:
+            session.execute(add_key("part"))
+        say_last(session, LATER, later="later")
+        add_to_outbox(session, new_id(), "x", "{}", prompt=True, bundled=False)
+        part.commit()
+        assert len(said) == 1 + begun_before + part_says
+        assert "later" in kept(sessions)
+    assert len(said) == 1 + begun_before + part_says + 2, "the look into it, and no more"
+    assert kept(sessions) == {"later"} | ({"before"} if begun_before else set()) | ({"part"} if part_says else set())
+    with sessions.one_word() as session:
+        session.execute(add_key("next"))
+    assert "savepoint" not in said[-1]
+
+
+@pytest.mark.parametrize("part_says", [False, True])
+def test_a_part_that_could_not_end_its_transaction_is_undone_and_nothing_else(
+    sessions: Sessions, part_says: bool
+) -> None:
+    with sessions.transaction() as session:
+        session.execute(add_key("before"))
+        part = Savepoint(session)
+        if part_says:
+            session.execute(add_key("part"))
+        say_last(session, LATER, later="before")
+        with pytest.raises(sa.exc.IntegrityError):
+            part.commit()
+        part.undo()
+        session.execute(add_key("after"))
+    assert kept(sessions) == {"before", "after"}
+
+
+def test_what_fails_after_a_transaction_was_ended_takes_nothing_back(sessions: Sessions, said: list[str]) -> None:
+    with pytest.raises(KeyError), sessions.transaction() as session:
+        part = Savepoint(session)
+        session.execute(add_key("one"))
+        part.commit()
+        raise KeyError
+    assert len(said) == 2
+    assert kept(sessions) == {"one"}
 
 
 def test_a_part_in_which_nothing_was_said_is_never_made(sessions: Sessions, said: list[str]) -> None:
