@@ -7,23 +7,22 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import eventlet
-import sqlalchemy as sa
 from eventlet.event import Event as Signal
 from nameko.exceptions import ContainerBeingKilled
 from nameko.extensions import Entrypoint, ProviderCollector, SharedExtension
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from services.bus import inbox_rows
 from services.bus.arrivals import Arrival, arrived, fitting
 from services.bus.consumer import Consumer, declared, sessions_of, settle
 from services.bus.left import Lefts
 from services.bus.way import Way
-from services.db import Savepoint, forget_requests, inbox, new_id, now, say_last, say_now
-from services.plans import planned_once
+from services.db import Savepoint, forget_requests, new_id, say_now
 from services.refusals import Refusal, Unavailable
 from services.settings import load
 from services.tokens import Context
@@ -35,8 +34,7 @@ INBOX_WORKERS = 2
 LOOK_EVERY = 1.0  # seconds between two looks at what has to be tried again
 DIRECT_WORKERS = 4  # while some of them wait for the disk, what arrives gathers for the next
 AT_ONCE = 1000  # events that one transaction works as they arrive
-TOGETHER = 50  # events one transaction works where their handler allows it
-DONE_KEPT_DAYS = 7
+DONE_KEPT = timedelta(days=7)
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +82,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         self._direct: eventlet.Queue = eventlet.Queue(1)
         self._given = 0  # what the workers have of it, or are about to take
         self._lefts = Lefts()
+        self._keeping = eventlet.Semaphore()  # what came earlier lies in the table before what came later
         self._stopping = False
         self._looked_at = 0.0
         self._gone = Signal()
@@ -144,25 +143,34 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
                 else:
                     arrivals += direct[:count]
                 del direct[:count]
-            self._keep(arrivals)
+            if arrivals:
+                self._keeping.acquire()
+                if self._due.getting():
+                    self._due.put(arrivals)  # a worker has nothing to do: it keeps them, and takes one, in one word
+                else:
+                    self._keep(arrivals)
 
     def _keep(self, arrivals: Sequence[Arrival]) -> None:
-        """Into the table; however long that takes."""
-        rows = [row for arrival in arrivals for row in arrival.rows()]
-        while rows:
+        """Into the table; however long that takes. Nobody else is keeping any."""
+        while True:
             try:
                 with self.way.ahead(), sessions_of(self.container).transaction() as session:
-                    say_last(session, _KEEP, **{name: [row[name] for row in rows] for name in rows[0]})
+                    inbox_rows.keep(session, arrivals)
                 break
             except Exception as broken:  # a dying thread would take the process along
                 log.warning("inbox waits", extra={"kind": type(broken).__name__})
                 eventlet.sleep(1)
+        self._kept(arrivals, at_it=0)
+
+    def _kept(self, arrivals: Sequence[Arrival], at_it: int) -> None:
+        """What follows when they are durable. at_it: how many workers look into the table already."""
         for arrival in arrivals:
             self._lefts.of(arrival.handler).keep(len(arrival.envelopes))
             settle(arrival.message, "ack")
-        for _ in rows[:INBOX_WORKERS]:  # no more of them than there is work: each looks into the table
-            if not self._due.full():
-                self._due.put(True)
+        self._keeping.release()
+        for _ in range(at_it, min(INBOX_WORKERS, sum(len(arrival.envelopes) for arrival in arrivals))):
+            if not self._due.full():  # no more of them than there is work
+                self._due.put([])
 
     def _work_direct(self) -> None:
         """Works events as they arrive, without rows of their own; what fails becomes rows, and goes the way of all
@@ -179,6 +187,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
                 for arrival in arrivals:
                     settle(arrival.message, "ack")
             else:
+                self._keeping.acquire()
                 self._keep(arrivals)
 
     def _worked_at_once(self, arrivals: Sequence[Arrival]) -> bool:
@@ -194,41 +203,49 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
 
     def _work(self) -> None:
         cleaned = 0.0
+        come: list[Arrival] = []
         while not self._stopping:
             try:
-                while self._work_next() and not self._stopping:
+                while self._work_next(come) and not self._stopping:
                     pass
                 if time.time() - cleaned > 3600:
                     self._clean()
                     cleaned = time.time()
             except Exception as broken:  # a dying thread would take the process along
                 log.warning("inbox waits", exc_info=broken, extra={"kind": type(broken).__name__})
-            self._rest()
+                if come:
+                    self._keep(come)
+            come = self._rest()
 
-    def _rest(self) -> None:
-        """Until there is something to look for; one of the workers looks by itself when none has for a second."""
+    def _rest(self) -> list[Arrival]:
+        """Until there is something to look for, or to be kept before; one of the workers looks by itself when none has
+        for a second."""
         while not self._stopping:
             try:
-                self._due.get(timeout=LOOK_EVERY)
-                return
+                come: list[Arrival] = self._due.get(timeout=LOOK_EVERY)
+                return come
             except eventlet.queue.Empty:
                 if time.monotonic() - self._looked_at >= LOOK_EVERY:
                     self._lefts.look_blindly()
-                    return
+                    break
+        return []
 
-    def _work_next(self) -> bool:
+    def _work_next(self, come: list[Arrival]) -> bool:
         """Works the next due event in one transaction with its row, and with it those that may share it; True when
         there may be more to do at once.
 
-        A failing handler is undone to a savepoint, so the row stays locked until its next try is written: no other
-        worker or replica sees it due in between. Where one of several fails, each is worked by itself.
+        come: what has to be kept before; emptied when it is durable. A failing handler is undone to a savepoint, so the
+        row stays locked until its next try is written: no other worker or replica sees it due in between. Where one of
+        several fails, each is worked by itself.
         """
         self._looked_at = time.monotonic()
         with self._lefts.turn() as look:
-            if look:
+            if come or look:
                 with self.way.ahead(), sessions_of(self.container).transaction() as session:
-                    asked = {"at": now(), "others": [] if look.of_all else self._unhurried}
-                    row = session.execute(_NEXT, asked).first()
+                    row = inbox_rows.next_due(session, [] if look.of_all else self._unhurried, come)
+                    if come:
+                        self._kept(come[:], at_it=1)
+                        come.clear()
                     if row is None:
                         look.found_nothing()
                     else:
@@ -249,8 +266,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         entrypoint = self._handlers.get((row.source, row.type))
         if entrypoint is None or not entrypoint.together:
             return ()
-        asked = {"at": now(), "id": row.event_id, "sources": list(entrypoint.sources), "type": row.type}
-        return session.execute(_LIKE_IT, asked).all()
+        return inbox_rows.like_it(session, row, entrypoint.sources)
 
     def _failure(self, session: Session, rows: Sequence[Any], *, last: bool) -> BaseException | None:
         """Works these events as one; gives the error where that fails, and has undone all of it.
@@ -271,7 +287,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
     def _unkept(self, session: Session, rows: Sequence[Any], point: Savepoint, *, last: bool) -> Exception | None:
         """Has what was worked stand; what the database says where it will not have what was left to be written."""
         try:
-            say_last(session, _DONE, done=[row.event_id for row in rows])
+            inbox_rows.done(session, rows)
             if last:
                 point.commit()
             else:
@@ -314,21 +330,14 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         wait = min(BACKOFF_CAP, 0.5 * 2 ** min(attempts, 10))
         cause = failure.code if isinstance(failure, Refusal) else type(failure).__name__
         parked = attempts >= TRIES and not outage
-        session.execute(
-            sa.update(inbox).where(inbox.c.event_id == row.event_id).values(
-                attempts=attempts, cause=cause, state="parked" if parked else "due",
-                due_at=sa.func.now() + sa.func.make_interval(0, 0, 0, 0, 0, 0, wait),
-            )
-        )  # fmt: skip
+        inbox_rows.put_off(session, row, cause, None if parked else timedelta(seconds=wait))
         log.warning("event parked" if parked else "event put off", exc_info=failure, extra={
             "event_id": row.event_id, "event_type": row.type, "source": row.source, "attempts": attempts,
             "retry_in": wait, "code": cause})  # fmt: skip
 
     def _clean(self) -> None:
         with sessions_of(self.container).transaction() as session:
-            old = now().timestamp() - DONE_KEPT_DAYS * 86400
-            session.execute(sa.delete(inbox).where(
-                inbox.c.state == "done", inbox.c.received_at < sa.func.to_timestamp(old)))  # fmt: skip
+            inbox_rows.forget(session, DONE_KEPT)
             forget_requests(session)
 
 
@@ -344,26 +353,6 @@ class Parked:
     def __init__(self, inbox_of: Inbox) -> None:
         self.queue = declared(f"{inbox_of.container.service_name}.parked")
         self.receive = inbox_of.receive_parked
-
-
-# One word for the whole batch: an urgent event must not wait until each before it has made its own journey.
-_KEEP = (
-    "insert into inbox (event_id, source, type, envelope, cause, state, due_at) select told.* from"
-    " unnest(cast(:event_id as uuid[]), cast(:source as text[]), cast(:type as text[]), cast(:envelope as text[]),"
-    " cast(:cause as text[]), cast(:state as text[]), cast(:due_at as timestamptz[])) as told on conflict do nothing"
-)
-_DUE = (
-    sa.select(inbox.c.event_id, inbox.c.source, inbox.c.type, inbox.c.envelope, inbox.c.attempts)
-    .where(inbox.c.state == sa.literal_column("'due'"), inbox.c.due_at <= sa.bindparam("at"))
-    .order_by(inbox.c.due_at, inbox.c.seq).with_for_update(skip_locked=True)
-)  # fmt: skip
-_NEXT = planned_once(_DUE.where(inbox.c.type != sa.all_(sa.bindparam("others", type_=ARRAY(sa.Text)))).limit(1))
-_LIKE_IT = (
-    _DUE.where(inbox.c.source == sa.any_(sa.bindparam("sources", type_=ARRAY(sa.Text))),
-               inbox.c.type == sa.bindparam("type"), inbox.c.event_id != sa.bindparam("id"))
-    .limit(TOGETHER - 1)
-)  # fmt: skip
-_DONE = "update inbox set state = 'done', cause = null where event_id = any(cast(:done as uuid[]))"
 
 
 class EventHandler(Entrypoint):  # type: ignore[misc]

@@ -1,0 +1,85 @@
+"""What is said to the inbox table: kept, taken to be worked, done, put off, forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from services.bus.arrivals import Arrival
+from services.db import inbox, now, say_last
+from services.plans import planned_once
+
+TOGETHER = 50  # events one transaction works where their handler allows it
+
+
+def keep(session: Session, arrivals: Sequence[Arrival]) -> None:
+    """Has what arrived lie in the table with the commit."""
+    say_last(session, _KEEP, **_columns_of(arrivals))
+
+
+def next_due(session: Session, others: Sequence[str], arrivals: Sequence[Arrival] = ()) -> Any:
+    """The row of the next event that is due, locked until the end of the transaction; None: there is none.
+
+    others: the types that are left to another worker. arrivals: what is kept before, in the same word: it is the first
+    of the transaction, and they are durable when it is answered, whatever becomes of the transaction.
+    """
+    asked = {"at": now(), "others": list(others)}
+    if arrivals:
+        return session.execute(_KEEP_AND_NEXT, asked | _columns_of(arrivals)).first()
+    return session.execute(_NEXT, asked).first()
+
+
+def like_it(session: Session, row: Any, sources: Sequence[str]) -> Sequence[Any]:
+    """The other due events of this one's type, from these sources, locked in the same way; so many at most."""
+    asked = {"at": now(), "id": row.event_id, "sources": list(sources), "type": row.type}
+    return session.execute(_LIKE_IT, asked).all()
+
+
+def done(session: Session, rows: Sequence[Any]) -> None:
+    """Has these be done, with the commit."""
+    say_last(session, _DONE, done=[row.event_id for row in rows])
+
+
+def put_off(session: Session, row: Any, cause: str, wait: timedelta | None) -> None:
+    """Notes a try that failed. wait: until the next one; None parks the event."""
+    session.execute(
+        sa.update(inbox).where(inbox.c.event_id == row.event_id).values(
+            attempts=row.attempts + 1, cause=cause, state="parked" if wait is None else "due",
+            due_at=sa.func.now() + (wait or timedelta()),
+        )
+    )  # fmt: skip
+
+
+def forget(session: Session, age: timedelta) -> None:
+    """Drops what was done and came so long ago."""
+    session.execute(sa.delete(inbox).where(inbox.c.state == "done", inbox.c.received_at < now() - age))
+
+
+def _columns_of(arrivals: Sequence[Arrival]) -> dict[str, list[Any]]:
+    rows = [row for arrival in arrivals for row in arrival.rows()]
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+# One word for the whole batch: an urgent event must not wait until each before it has made its own journey.
+_KEEP = (
+    "insert into inbox (event_id, source, type, envelope, cause, state, due_at) select told.* from"
+    " unnest(cast(:event_id as uuid[]), cast(:source as text[]), cast(:type as text[]), cast(:envelope as text[]),"
+    " cast(:cause as text[]), cast(:state as text[]), cast(:due_at as timestamptz[])) as told on conflict do nothing"
+)
+_DUE = """
+    select cast(event_id as text) as event_id, source, type, envelope, attempts from inbox
+     where state = 'due' and due_at <= :at and {wanted} order by due_at, seq limit {most} for update skip locked
+"""
+_OF_ANY = _DUE.format(wanted="type <> all(cast(:others as text[]))", most=1)
+_OF_ITS_KIND = _DUE.format(
+    wanted="source = any(cast(:sources as text[])) and type = :type and event_id <> cast(:id as uuid)",
+    most=TOGETHER - 1,
+)
+_NEXT = planned_once(sa.text(_OF_ANY))
+_KEEP_AND_NEXT = planned_once(sa.text(f"{_KEEP}; commit; begin; {_OF_ANY}"))
+_LIKE_IT = planned_once(sa.text(_OF_ITS_KIND), type="text", id="uuid")
+_DONE = "update inbox set state = 'done', cause = null where event_id = any(cast(:done as uuid[]))"
