@@ -27,10 +27,9 @@ def next_due(session: Session, others: Sequence[str], arrivals: Sequence[Arrival
     others: the types that are left to another worker. arrivals: what is kept before, in the same word: it is the first
     of the transaction, and they are durable when it is answered, whatever becomes of the transaction.
     """
-    asked = {"at": now(), "others": list(others)}
-    if arrivals:
-        return session.execute(_KEEP_AND_NEXT, asked | _columns_of(arrivals)).first()
-    return session.execute(_NEXT, asked).first()
+    kept = _columns_of(arrivals) if arrivals else {}
+    asked = {"at": now(), "others": list(others)}  # later than what is kept has come: it is due by now
+    return session.execute(_KEEP_AND_NEXT if kept else _NEXT, asked | kept).first()
 
 
 def like_it(session: Session, row: Any, sources: Sequence[str]) -> Sequence[Any]:
