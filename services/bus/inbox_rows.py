@@ -44,12 +44,10 @@ def done(session: Session, rows: Sequence[Any]) -> None:
 
 
 def put_off(session: Session, row: Any, cause: str, wait: timedelta | None) -> None:
-    """Notes a try that failed. wait: until the next one; None parks the event."""
-    session.execute(
-        sa.update(inbox).where(inbox.c.event_id == row.event_id).values(
-            attempts=row.attempts + 1, cause=cause, state="parked" if wait is None else "due",
-            due_at=sa.func.now() + (wait or timedelta()),
-        )
+    """Notes with the commit that a try failed. wait: until the next one; None parks the event."""
+    say_last(
+        session, _PUT_OFF, failed_id=row.event_id, failed_tries=row.attempts + 1, failed_cause=cause,
+        failed_state="parked" if wait is None else "due", failed_wait=wait or timedelta(),
     )  # fmt: skip
 
 
@@ -82,3 +80,7 @@ _NEXT = planned_once(sa.text(_OF_ANY))
 _KEEP_AND_NEXT = planned_once(sa.text(f"{_KEEP}; commit; begin; {_OF_ANY}"))
 _LIKE_IT = planned_once(sa.text(_OF_ITS_KIND), type="text", id="uuid")
 _DONE = "update inbox set state = 'done', cause = null where event_id = any(cast(:done as uuid[]))"
+_PUT_OFF = (
+    "update inbox set attempts = :failed_tries, cause = :failed_cause, state = :failed_state,"
+    " due_at = now() + cast(:failed_wait as interval) where event_id = cast(:failed_id as uuid)"
+)
