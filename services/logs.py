@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from functools import cache
 from types import TracebackType
 from typing import Any
@@ -72,5 +73,6 @@ def _process() -> str:
 
 def _places(trace: TracebackType | None) -> list[str]:
     """Where an exception passed, innermost last, without any value."""
-    return [f"{frame.filename.rsplit('/', 2)[-2]}/{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}"
-            for frame in traceback.extract_tb(trace)[-8:] if "/" in frame.filename]  # fmt: skip
+    last = deque(((frame.f_code, line) for frame, line in traceback.walk_tb(trace)), 8)
+    return [f"{'/'.join(code.co_filename.rsplit('/', 2)[-2:])}:{line} {code.co_name}"
+            for code, line in last if "/" in code.co_filename]  # fmt: skip
