@@ -32,6 +32,7 @@ from services.db import new_id, now, rfc3339
 EVENTS = {"small": 20_000, "full": 200_000}
 WORKED = {"small": 3_000, "full": 20_000}
 POISON_EVERY = 100
+POISONED = 7  # rounds: a good hundredth more or less drowns in the noise of three
 EMITTER, KIND, QUEUE = "directory", "bench_relayed.v1", "bench.relayed"
 WORKER, SOURCE, WORKED_KIND, KEY = "dossier", "identity", "session_ended.v1", "bench_worked"
 PATIENCE = 600.0
@@ -142,7 +143,7 @@ def poison(ground: Ground) -> list[Row]:
         require_parked_and_replayable(ground, poisoned)
         return rate
 
-    seen = alternate(with_poison, lambda: worked(ground, good, 0)[0], 3)
+    seen = alternate(with_poison, lambda: worked(ground, good, 0)[0], POISONED)
     return [seen.row("poison", amount.size)]
 
 

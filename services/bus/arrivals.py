@@ -34,9 +34,14 @@ class Arrival:
         fits = self.handler is not None and (self.handler.together or len(self.envelopes) == 1)
         return fits and self.handler.at_once and self.cause is None
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it goes before all that is not."""
+        return self.handler is not None and self.handler.urgent
+
     def rows(self) -> list[dict[str, Any]]:
         """As they stand in the inbox."""
-        due_at = now() - HEAD_START if self.handler is not None and self.handler.urgent else now()
+        due_at = now() - HEAD_START if self.is_urgent else now()
         return [
             {"event_id": envelope["id"], "source": self.source, "type": self.type,
              "envelope": dumps(envelope).decode() if self.text is None else self.text, "cause": self.cause,

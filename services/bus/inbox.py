@@ -84,7 +84,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         self._lefts = Lefts()
         self._keeping = eventlet.Semaphore()  # what came earlier lies in the table before what came later
         self._stopping = False
-        self._looked_at = 0.0
+        self._looked_blindly_at = 0.0
         self._gone = Signal()
         self._parked = Parked(self)
         self.queue_consumer.register_provider(self)
@@ -165,7 +165,7 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
     def _kept(self, arrivals: Sequence[Arrival], at_it: int) -> None:
         """What follows when they are durable. at_it: how many workers look into the table already."""
         for arrival in arrivals:
-            self._lefts.of(arrival.handler).keep(len(arrival.envelopes))
+            self._lefts.of(arrival.handler).keep(len(arrival.envelopes), urgent=arrival.is_urgent)
             settle(arrival.message, "ack")
         self._keeping.release()
         for _ in range(at_it, min(INBOX_WORKERS, sum(len(arrival.envelopes) for arrival in arrivals))):
@@ -218,17 +218,12 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
             come = self._rest()
 
     def _rest(self) -> list[Arrival]:
-        """Until there is something to look for, or to be kept before; one of the workers looks by itself when none has
-        for a second."""
-        while not self._stopping:
-            try:
-                come: list[Arrival] = self._due.get(timeout=LOOK_EVERY)
-                return come
-            except eventlet.queue.Empty:
-                if time.monotonic() - self._looked_at >= LOOK_EVERY:
-                    self._lefts.look_blindly()
-                    break
-        return []
+        """Until there is something to look for, or to be kept before; a second at most."""
+        try:
+            come: list[Arrival] = self._due.get(timeout=LOOK_EVERY)
+            return come
+        except eventlet.queue.Empty:
+            return []
 
     def _work_next(self, come: list[Arrival]) -> bool:
         """Works the next due event in one transaction with its row, and with it those that may share it; True when
@@ -238,17 +233,21 @@ class Inbox(SharedExtension, ProviderCollector):  # type: ignore[misc]
         row stays locked until its next try is written: no other worker or replica sees it due in between. Where one of
         several fails, each is worked by itself.
         """
-        self._looked_at = time.monotonic()
+        if time.monotonic() - self._looked_blindly_at >= LOOK_EVERY:
+            self._looked_blindly_at = time.monotonic()
+            self._lefts.look_blindly()
         with self._lefts.turn() as look:
             if come or look:
                 with self.way.ahead(), sessions_of(self.container).transaction() as session:
-                    row = inbox_rows.next_due(session, [] if look.of_all else self._unhurried, come)
+                    since = None if any(each.is_urgent for each in come) else look.since
+                    row = inbox_rows.next_due(session, [] if look.of_all else self._unhurried, since, come)
                     if come:
                         self._kept(come[:], at_it=1)
                         come.clear()
                     if row is None:
                         look.found_nothing()
                     else:
+                        look.found(row.due_at)
                         self._work_with(session, row)
             return bool(look)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,26 +15,32 @@ from services.plans import planned_once
 
 TOGETHER = 50  # events one transaction works where their handler allows it
 
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+
 
 def keep(session: Session, arrivals: Sequence[Arrival]) -> None:
     """Has what arrived lie in the table with the commit."""
     say_last(session, _KEEP, **_columns_of(arrivals))
 
 
-def next_due(session: Session, others: Sequence[str], arrivals: Sequence[Arrival] = ()) -> Any:
+def next_due(
+    session: Session, others: Sequence[str], since: datetime | None, arrivals: Sequence[Arrival] = ()
+) -> Any:  # fmt: skip
     """The row of the next event that is due, locked until the end of the transaction; None: there is none.
 
-    others: the types that are left to another worker. arrivals: what is kept before, in the same word: it is the first
-    of the transaction, and they are durable when it is answered, whatever becomes of the transaction.
+    others: the types that are left to another worker. since: what was due before is in somebody's hands; None: nobody
+    knows. arrivals: what is kept before, in the same word: it is the first of the transaction, and they are durable
+    when it is answered, whatever becomes of the transaction.
     """
     kept = _columns_of(arrivals) if arrivals else {}
-    asked = {"at": now(), "others": list(others)}  # later than what is kept has come: it is due by now
+    at = now()  # later than what is kept has come: it is due by now
+    asked = {"since": since or BEGINNING, "at": at, "others": list(others)}
     return session.execute(_KEEP_AND_NEXT if kept else _NEXT, asked | kept).first()
 
 
 def like_it(session: Session, row: Any, sources: Sequence[str]) -> Sequence[Any]:
     """The other due events of this one's type, from these sources, locked in the same way; so many at most."""
-    asked = {"at": now(), "id": row.event_id, "sources": list(sources), "type": row.type}
+    asked = {"since": row.due_at, "at": now(), "id": row.event_id, "sources": list(sources), "type": row.type}
     return session.execute(_LIKE_IT, asked).all()
 
 
@@ -68,8 +74,9 @@ _KEEP = (
     " cast(:cause as text[]), cast(:state as text[]), cast(:due_at as timestamptz[])) as told on conflict do nothing"
 )
 _DUE = """
-    select cast(event_id as text) as event_id, source, type, envelope, attempts from inbox
-     where state = 'due' and due_at <= :at and {wanted} order by due_at, seq limit {most} for update skip locked
+    select cast(event_id as text) as event_id, source, type, envelope, attempts, due_at from inbox
+     where state = 'due' and due_at between :since and :at and {wanted}
+     order by due_at, seq limit {most} for update skip locked
 """
 _OF_ANY = _DUE.format(wanted="type <> all(cast(:others as text[]))", most=1)
 _OF_ITS_KIND = _DUE.format(

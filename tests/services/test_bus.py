@@ -526,6 +526,38 @@ def test_the_unhurried_are_one_workers_at_a_time_and_nobody_else_looks_for_them(
             assert next_one and other
 
 
+def test_a_look_begins_where_the_one_before_it_found_something_and_now_and_then_at_the_beginning() -> None:
+    lefts, early, late = Lefts(), now(), now() + timedelta(minutes=1)
+    with lefts.turn() as first, lefts.turn() as second:
+        assert first.since is None and second.since is None
+        second.found(late)
+        assert second.since is not None and early < second.since < late
+        assert first.since is None, "the unhurried may be older"
+        first.found(early)
+        assert first.since == second.since and first.since is not None and first.since < early
+        second.found(late)
+        assert first.since < early < second.since
+        lefts.of(None).keep(1)
+        assert first.since < early < second.since
+        lefts.of(None).keep(1, urgent=True)
+        assert first.since is None and second.since is None
+        first.found(early)
+        lefts.look_blindly()
+        assert first.since is None and second.since is None
+
+
+def test_what_was_due_before_all_that_is_known_is_found_within_a_while(bus: Bus) -> None:
+    thing, kind = new_id(), Poked.type
+    bus.ask("poke", thing_id=thing, mood="good")
+    told = {"type": kind, "source": "audit", "time": rfc3339(now()), "subject": None, "number": None}
+    told |= {"request_id": new_id(), "traceparent": None, "data": {"thing_id": thing, "mood": "good"}}
+    late = new_id()
+    row = {"event_id": late, "source": "audit", "type": kind, "envelope": json.dumps(told | {"id": late})}
+    with bus.engine.begin() as connection:
+        connection.execute(inbox.insert(), row | {"due_at": now() - timedelta(days=1)})
+    eventually(lambda: _done(bus.row(late)), "what another replica left")
+
+
 def test_what_is_kept_while_a_worker_looks_is_not_taken_for_looked_for() -> None:
     lefts = Lefts()
     with lefts.turn() as look:
