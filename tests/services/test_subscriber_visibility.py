@@ -39,9 +39,11 @@ from services.dossier.contract import (
 )
 from services.dossier.tables import tables_at
 from services.identity.contract import AccountActivated
-from services.notifications import contract, store_subscriptions
+from services.notifications import contract, store_deliveries, store_subscriptions
 from services.notifications.contract import DOCUMENT_NO_LONGER_AVAILABLE, FOREIGN_EVENT_TYPES
 from services.notifications.models_deliveries import Delivery
+from services.notifications.rules_sending import FRESH, HELD
+from services.notifications.sending import EACH
 from services.refusals import Refusal
 from services.tokens import Caller
 from tests.builders import House, caller, context
@@ -216,12 +218,18 @@ class World:
             if handler in RIGHTS:
                 self.handle(handler, envelope)
         self.service._look_again_at_due()
-        while any(self.service._number("queue")):
-            with self.sessions.transaction() as session:  # each was taken at once
-                session.execute(
-                    sa.update(Delivery).where(Delivery.state == "waiting", Delivery.sequence.is_not(None))
-                    .values(state="published", settled_at=now())
-                )  # fmt: skip
+        while self.taken_at_once():
+            pass
+
+    def taken_at_once(self) -> bool:
+        """A round of the sender, of which each queue takes all there is; True when there may be more to do."""
+        with self.sessions.transaction() as session:
+            at = now()
+            numbered, dues = store_deliveries.number_and_claim_queued(
+                session, at, fresh_since=at - FRESH, held_since=at - HELD, each=EACH
+            )
+            store_deliveries.publish(session, [due.delivery_id for due in dues], at)
+        return bool(dues) or (numbered.stale > 0 and self.service._ask_anew("queue"))
 
     def handle(self, handler: str, envelope: dict[str, Any]) -> None:
         method = getattr(self.service, handler)
