@@ -22,6 +22,7 @@ class Left:
         self._kept = 0  # ever
         self._blind = True
         self._since: datetime | None = None
+        self.urgent = 0  # of those that were kept ever
 
     @property
     def since(self) -> datetime | None:
@@ -45,6 +46,7 @@ class Left:
         self._count += count
         self._kept += count
         if urgent:
+            self.urgent += count
             self._since = None
 
     def take(self, count: int) -> None:
@@ -72,6 +74,7 @@ class Look:
 
     lefts: tuple[Left, ...]
     kept: tuple[int, ...]
+    urgent: tuple[int, ...]
     of_all: bool
 
     def __bool__(self) -> bool:
@@ -84,9 +87,10 @@ class Look:
         return min(known) if len(known) == len(self.lefts) else None
 
     def found(self, due_at: datetime) -> None:
-        """The oldest of it was due at this moment."""
-        for left in self.lefts:
-            left.reach(due_at)
+        """The oldest of it was due at this moment, but for urgent ones kept since the look began."""
+        for left, urgent in zip(self.lefts, self.urgent, strict=True):
+            if left.urgent == urgent:
+                left.reach(due_at)
 
     def found_nothing(self) -> None:
         """There was none of it, but for what was kept since."""
@@ -124,4 +128,5 @@ class Lefts:
 
     @staticmethod
     def _look(*lefts: Left) -> Look:
-        return Look(lefts, tuple(left.kept for left in lefts), of_all=len(lefts) > 1)
+        kept, urgent = tuple(left.kept for left in lefts), tuple(left.urgent for left in lefts)
+        return Look(lefts, kept, urgent, of_all=len(lefts) > 1)

@@ -542,6 +542,10 @@ def test_a_look_begins_where_the_one_before_it_found_something_and_now_and_then_
         lefts.of(None).keep(1, urgent=True)
         assert first.since is None and second.since is None
         first.found(early)
+        assert first.since is None, "it came while they looked"
+    with lefts.turn() as first, lefts.turn() as second:
+        first.found(early)
+        assert first.since is not None
         lefts.look_blindly()
         assert first.since is None and second.since is None
 
