@@ -339,12 +339,16 @@ def _place(who: Caller | Context, key: str, digest: bytes) -> tuple[str, str]:
     return (who.acts_as, key) if isinstance(who, Caller) else ("public", f"{key} {digest.hex()}")
 
 
-_ANSWERED = planned_once(
-    sa.select(requests.c.digest, requests.c.response).where(
-        requests.c.account_id == sa.bindparam("account"), requests.c.operation == sa.bindparam("operation"),
-        requests.c.key == sa.bindparam("key"), requests.c.created_at > sa.bindparam("since"),
-    )
-)  # fmt: skip
+# In one word, and yet the second question sees what was kept until the lock was there.
+_CLAIMED = planned_once(
+    sa.text("""
+        select set_config('opendsp.claimed', cast(pg_try_advisory_xact_lock(:lock) as text), true);
+        select cast(current_setting('opendsp.claimed') as boolean) as claimed, kept.digest, kept.response
+          from (values (1)) as asked left join requests as kept
+            on kept.account_id = :account and kept.operation = :operation and kept.key = :key
+           and kept.created_at > :since
+    """).columns(sa.column("claimed", sa.Boolean), requests.c.digest, requests.c.response)
+)
 
 
 def once(session: Session, who: Caller | Context, operation: str, body: Any) -> Any | None:
@@ -358,11 +362,11 @@ def once(session: Session, who: Caller | Context, operation: str, body: Any) -> 
     digest = _digest(body)
     account, key = _place(who, who.context.idempotency_key, digest)
     lock = int.from_bytes(sha256(f"{account}|{operation}|{key}".encode()).digest()[:8], "big", signed=True)
-    if not session.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(lock))):
+    asked = {"lock": lock, "account": account, "operation": operation, "key": key, "since": now() - REQUEST_KEPT}
+    row = session.execute(_CLAIMED, asked).one()
+    if not row.claimed:
         raise RequestInFlight()
-    asked = {"account": account, "operation": operation, "key": key, "since": now() - REQUEST_KEPT}
-    row = session.execute(_ANSWERED, asked).first()
-    if row is None:
+    if row.digest is None:
         return None
     if bytes(row.digest) != digest:
         raise KeyReused()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -68,16 +69,21 @@ def read_put(put: Put) -> Put:
     return {**put, "upload_id": rules.canonical_id(put["upload_id"]) or new_id(), "version_id": attempt or ""}
 
 
+def waits(puts: Sequence[Put], uploads: Sequence[store.Row]) -> bool:
+    """Whether there is an upload for each put, and none of them a document yet."""
+    known = {upload.upload_id for upload in uploads if upload.document_id is None}
+    return known == {put["upload_id"] for put in puts} and len(known) == len(puts)
+
+
 def made(
-    who: Depositor, upload: store.Row, put: Put, taken: store.Row, stored: Stored, at: datetime,
-    submission_id: str | None,
-) -> Made:  # fmt: skip
+    who: Depositor, upload: store.Row, put: Put, stored: Stored, at: datetime, submission_id: str | None
+) -> Made:
     """A new document out of an upload and its bytes: the holder side's has no author id, an institution's its own."""
     kind, document_id = document_types()[upload.type], new_id()
     version = {
         "version_id": put["version_id"], "content_id": put["version_id"], "state": "checking",
         "document_id": document_id, "number": 1,
-        "wrapped_key": bytes(taken.wrapped_key), "key_record_id": taken.key_record_id,
+        "wrapped_key": bytes(upload.try_key), "key_record_id": upload.try_record,
         "store_version": stored.version, "media_type": put["media_type"],
         "size": put["size"], "sha256": bytes.fromhex(put["sha256"]), "author_id": who.scope.author_id,
         "establishment_id": who.establishment_id, "account_id": upload.account_id, "capacity": upload.capacity,

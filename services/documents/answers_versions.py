@@ -34,12 +34,12 @@ def new_upload(
 
 
 def new_version(
-    who: Depositor, row: store.Row, put: Put, taken: store.Row, stored: Stored, at: datetime
+    who: Depositor, row: store.Row, put: Put, upload: store.Row, stored: Stored, at: datetime
 ) -> dict[str, Any]:
     """The row of a version out of its bytes, but for its number: signed as its depositor's."""
     return {
         "version_id": put["version_id"], "content_id": put["version_id"], "document_id": row.document_id,
-        "state": "checking", "wrapped_key": bytes(taken.wrapped_key), "key_record_id": taken.key_record_id,
+        "state": "checking", "wrapped_key": bytes(upload.try_key), "key_record_id": upload.try_record,
         "store_version": stored.version, "media_type": put["media_type"], "size": put["size"],
         "sha256": bytes.fromhex(put["sha256"]), **_signed(who), "created_at": at,
     }  # fmt: skip

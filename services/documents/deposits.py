@@ -140,10 +140,11 @@ class Deposits(Asking):
         body = {"record_id": record_id, "documents": documents}
         who = self._depositor(caller, asked, author)
         with self.db.transaction(caller) as session:
-            refusal = self._refusal(session, who, asked, described)
+            ready = store_deposits.ready_for(session, asked or new_id())
+            refusal = self._refusal(session, who, asked, described, ready)
             if refusal is not None or asked is None:
                 return refusal or RecordNotFound()
-            self._record_key(session, asked)
+            self._record_key(session, asked, ready.wrapped_key)
             answer: PreparedSubmission | None = once(session, caller, "prepare_submission", body)
             if answer is None:
                 answer = {"upload_ids": self._add_uploads(session, caller, asked, described, author)}
@@ -217,10 +218,13 @@ class Deposits(Asking):
         who = self._depositor(caller, asked, author)
         is_patient = patient_ids is None or self._is_patient(caller, who, patient_ids)
         with self.db.transaction(caller) as session:
-            refusal = self._refusal(session, who, asked, described, holder_side=holder_side, is_patient=is_patient)
+            ready = store_deposits.ready_for(session, asked or new_id())
+            refusal = self._refusal(
+                session, who, asked, described, ready, holder_side=holder_side, is_patient=is_patient
+            )
             if refusal is not None or asked is None:
                 return refusal or RecordNotFound()
-            record_key = self._record_key(session, asked)
+            record_key = self._record_key(session, asked, ready.wrapped_key)
             answer: PreparedDeposit | None = once(session, caller, operation, body)
             if answer is None:
                 at = now()
@@ -240,12 +244,12 @@ class Deposits(Asking):
             return {**answer, **started}
 
     def _refusal(
-        self, session: Session, who: Depositor, record_id: str | None, described: list[Metadata], *,
+        self, session: Session, who: Depositor, record_id: str | None, described: list[Metadata], ready: store.Row, *,
         holder_side: bool = False, is_patient: bool = True,
     ) -> Refusal | None:  # fmt: skip
         """Why these documents cannot be deposited, traced; None where they can be."""
         refusal = who.refusal or (RecordNotFound() if record_id is None else None)
-        against = () if refusal or record_id is None else store_wishes.opposed(session, record_id)
+        against = store_wishes.read(ready.opposed)
         for metadata in described:
             refusal = refusal or answers.refused_deposit(who.scope, metadata.type)
             if refusal is None and holder_side and not who.scope.holder_side:
@@ -263,10 +267,10 @@ class Deposits(Asking):
         told = self.directory.has_matricule(caller.context, patient_id=who.scope.patient_id, matricule=matricules.pop())
         return told["has"] is True
 
-    def _record_key(self, session: Session, record_id: str) -> bytes:
-        found = store.record_key(session, record_id)
+    def _record_key(self, session: Session, record_id: str, found: bytes | None) -> bytes:
+        """The record's key, which it is given now where none was found."""
         if found is not None:
-            return found
+            return bytes(found)
         fresh = self.keys.new(record_id)
         made = store.add_record_key(session, record_id, fresh, self.keys.master_key_id, now())
         if made is None:  # deleted since dossier was asked
@@ -284,12 +288,12 @@ class Deposits(Asking):
 
     def _commit(self, caller: Caller, puts: list[Put], submission_id: str | None) -> Submitted | Refusal:
         puts = sorted((answers_deposits.read_put(put) for put in puts), key=lambda put: put["upload_id"])
-        whose = ([put["upload_id"] for put in puts], caller.account_id, caller.capacity)
-        with self.db.transaction(caller) as session:
-            uploads = store_deposits.own_uploads(session, *whose)
-            settled = self._settled(session, caller, puts, uploads)
-            if settled is not None:
-                return settled
+        whose = caller.account_id, caller.capacity
+        with self.db.reading(caller) as session:
+            uploads = store_deposits.own_uploads(session, [put["upload_id"] for put in puts], *whose)
+        if not answers_deposits.waits(puts, uploads):
+            with self.db.transaction(caller) as session:
+                return self._settled(session, caller, puts, uploads)
         if len(puts) == 1 and uploads[0].replaces is not None:
             return self._commit_version(caller, puts[0], uploads[0])
         asked_of, author = uploads[0].record_id, uploads[0].author_id
@@ -299,49 +303,40 @@ class Deposits(Asking):
         with self.db.transaction(caller) as session:
             if isinstance(stored, Refusal):
                 return answers.refuse(session, who.caller, CREATED, stored, record_id=asked_of)
-            store_deposits.hold_uploads(session, whose[0])
-            uploads = store_deposits.own_uploads(session, *whose)
-            settled = self._settled(session, caller, puts, uploads)
-            if settled is not None:
-                return settled
+            tries = {put["upload_id"]: put["version_id"] for put in puts}
+            uploads = store_deposits.held_uploads(session, tries, *whose, at - rules.UPLOAD_LIFETIME)
+            if not answers_deposits.waits(puts, uploads):
+                return self._settled(session, caller, puts, uploads)
             if uploads[0].record_id != asked_of:  # merged or unmerged meanwhile: these rights are another record's
                 return answers.refuse(session, who.caller, CREATED, RecordNotFound(), record_id=asked_of)
-            against = store_wishes.opposed(session, asked_of)
+            against = store_wishes.read(uploads[0].opposed)
             for upload in uploads:
                 refusal = wishes.refused(session, who, document_types()[upload.type], against)
                 if refusal is not None:
                     return answers.refuse(session, who.caller, CREATED, refusal, record_id=asked_of)
-            tries = {put["upload_id"]: put["version_id"] for put in puts}
-            taken = store_deposits.take_attempts(session, tries, at - rules.UPLOAD_LIFETIME)
-            if not taken:
+            if any(upload.try_key is None for upload in uploads):
                 return answers.refuse(session, who.caller, CREATED, UploadExpired(), record_id=asked_of)
             made = [
-                answers_deposits.made(
-                    who, upload, put, taken[put["upload_id"]], stored[put["upload_id"]], at, submission_id
-                )
+                answers_deposits.made(who, upload, put, stored[put["upload_id"]], at, submission_id)
                 for upload, put in zip(uploads, puts, strict=True)
             ]
             return self._written(session, who, asked_of, made, submission_id, against)
 
     def _settled(
         self, session: Session, caller: Caller, puts: list[Put], uploads: list[store.Row]
-    ) -> Submitted | Refusal | None:
-        """The answer where there is nothing to do: to who has no such uploads, or deposited them already."""
-        known = {upload.upload_id for upload in uploads}
+    ) -> Submitted | Refusal:
+        """The answer to who has no such uploads, or deposited them already."""
+        done = {upload.upload_id: upload for upload in uploads if upload.document_id is not None}
         for put in puts:
-            if put["upload_id"] not in known or len(known) != len(puts):
+            if put["upload_id"] not in done or len(done) != len(puts):
                 return answers.refuse_upload(session, caller, put["upload_id"])
-        if all(upload.document_id is None for upload in uploads):
-            return None
-        done: list[CommittedDeposit] = []
-        for put, upload in zip(puts, uploads, strict=True):
-            if upload.document_id is None:
-                return answers.refuse_upload(session, caller, put["upload_id"])
-            again = answers.repeated(session, caller, upload, put["sha256"])
+        told: list[CommittedDeposit] = []
+        for put in puts:
+            again = answers.repeated(session, caller, done[put["upload_id"]], put["sha256"])
             if isinstance(again, Refusal):
                 return again
-            done.append(again)
-        return {"submission_id": store_deposits.submission_of(session, done[0]["document_id"]) or "", "documents": done}
+            told.append(again)
+        return {"submission_id": store_deposits.submission_of(session, told[0]["document_id"]) or "", "documents": told}
 
     def _inspect(self, who: Depositor, uploads: list[store.Row], puts: list[Put]) -> dict[str, Stored] | Refusal:
         """What the store holds of each try, or why they cannot become documents; asked with no transaction open."""

@@ -49,7 +49,7 @@ class Examiner:
     def work(self) -> bool:
         """Takes the version that waits longest and looks at it; False when none is due."""
         at = now()
-        with self._sessions.transaction() as session:
+        with self._sessions.one_word() as session:
             row = store_examining.claim(session, at, at + LEASE)
         if row is None:
             return False

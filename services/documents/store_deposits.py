@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from services.db import rfc3339, say_last
-from services.documents.models import Id, attempts, documents, levels, record_keys, upload_parts, uploads, versions
+from services.db import say_last
+from services.documents import store_wishes
+from services.documents.models import Id, documents, levels, record_keys, uploads, versions
 from services.documents.rules import Scope
 from services.documents.store import Row, visible
 from services.documents.store_examining import WAITING
+from services.documents.store_rows import added, rows
 from services.plans import planned_once
 
 # --- uploads ----------------------------------------------------------------------------------------------------------
 
 
-def add_uploads(session: Session, rows: list[dict[str, Any]]) -> None:
-    """Keeps what was said about documents until their bytes are there."""
-    session.execute(sa.insert(uploads), rows)
+def ready_for(session: Session, record_id: str) -> Row:
+    """What a record has ready for deposits: `wrapped_key`, None where it has none, and `opposed`, the wishes that stand
+    against some, for `store_wishes.read`."""
+    return session.execute(_READY, {"record_id": record_id}).one()
+
+
+_READY = planned_once(
+    sa.text(f"""
+        select (select wrapped_key from record_keys where record_id = cast(:record_id as uuid)) as wrapped_key,
+               {store_wishes.opposing("cast(:record_id as uuid)")} as opposed
+    """).columns(record_keys.c.wrapped_key, sa.column("opposed", sa.JSON))  # noqa: S608 (words of this file alone)
+)
+
+
+def add_uploads(session: Session, said: Sequence[dict[str, Any]]) -> None:
+    """Keeps what was said about documents until their bytes are there, with the commit."""
+    say_last(session, _ADD_UPLOADS, new_uploads=rows(said))
+
+
+_ADD_UPLOADS = added(
+    uploads, "upload_id, record_id, home_record_id, account_id, capacity, type, title, act_date, language, replaces,"
+    " details, author_id, size, prepared_at, expires_at", "new_uploads",
+)  # fmt: skip
 
 
 def upload(session: Session, upload_id: str, account_id: str, capacity: str) -> Row | None:
@@ -31,18 +52,31 @@ def upload(session: Session, upload_id: str, account_id: str, capacity: str) -> 
     return session.execute(_OWN, {"ids": [upload_id], "account_id": account_id, "capacity": capacity}).first()
 
 
-def hold_uploads(session: Session, upload_ids: Sequence[str]) -> None:
-    """Holds uploads until the commit: of two simultaneous commits one deposits, the other finds it done.
-
-    A word of its own: what the other one wrote is seen by the next statement only.
-    """
-    session.execute(_HOLD, {"ids": list(upload_ids)})
-
-
 def own_uploads(session: Session, upload_ids: Sequence[str], account_id: str, capacity: str) -> list[Row]:
     """A person's own uploads in this capacity, in the order of their ids."""
     whose = {"ids": list(upload_ids), "account_id": account_id, "capacity": capacity}
     return list(session.execute(_OWN, whose).all())
+
+
+def hold_uploads(session: Session, upload_ids: Sequence[str]) -> None:
+    """Holds uploads until the commit: of two simultaneous commits one deposits, the other finds it done.
+
+    What the other one wrote is seen by the next statement only.
+    """
+    session.execute(_HOLD, {"ids": list(upload_ids)})
+
+
+def held_uploads(
+    session: Session, tries: dict[str, str], account_id: str, capacity: str, not_before: datetime
+) -> list[Row]:
+    """A person's own uploads, held until the commit with the tries that are meant; each with its try's wrapped key.
+
+    tries: the try of each upload. `try_key` and `try_record` are None of a try that is not this upload's, or too old:
+    the sweeper has it. `opposed`: the wishes against deposits in the upload's record, for `store_wishes.read`.
+    """
+    asked = {"ids": list(tries), "tries": list(tries.values()), "account_id": account_id, "capacity": capacity,
+             "not_before": not_before}  # fmt: skip
+    return list(session.execute(_HELD, asked).all())
 
 
 # Built once: building a statement costs more than the database needs for it.
@@ -61,6 +95,26 @@ _OWN = planned_once(
         uploads.c.upload_id == sa.any_(sa.bindparam("ids", type_=_ID_LIST)),
         uploads.c.account_id == sa.bindparam("account_id", type_=Id), uploads.c.capacity == sa.bindparam("capacity"),
     ).order_by(uploads.c.upload_id)
+)  # fmt: skip
+# One word of three statements: what the first two waited for is seen by the last.
+_HELD = planned_once(
+    sa.text(f"""
+        select from uploads where upload_id = any(cast(:ids as uuid[])) order by upload_id for update;
+        select from attempts where version_id = any(cast(:tries as uuid[])) order by version_id for update;
+        select {", ".join(f"uploads.{column.name}" for column in uploads.c)}, versions.sha256,
+               {store_wishes.opposing("uploads.record_id")} as opposed,
+               attempts.wrapped_key as try_key, attempts.key_record_id as try_record
+          from unnest(cast(:ids as uuid[]), cast(:tries as uuid[])) as meant (upload_id, version_id)
+          join uploads on uploads.upload_id = meant.upload_id
+           and uploads.account_id = cast(:account_id as uuid) and uploads.capacity = :capacity
+          left join versions on versions.version_id = uploads.version_id
+          left join attempts on attempts.version_id = meant.version_id and attempts.upload_id = meant.upload_id
+           and attempts.condemned_at is null and attempts.started_at > :not_before
+         order by uploads.upload_id
+    """).columns(  # noqa: S608 (words of this file and the names of columns)
+        *uploads.c, versions.c.sha256, sa.column("opposed", sa.JSON), sa.column("try_key", sa.LargeBinary),
+        sa.column("try_record", Id),
+    )
 )  # fmt: skip
 
 
@@ -93,39 +147,6 @@ _ADD_ATTEMPT = """
 """
 
 
-def take_attempts(session: Session, tries: dict[str, str], not_before: datetime) -> dict[str, Row]:
-    """Takes these tries out of the sweeper's reach, all or none, and gives their wrapped keys by upload.
-
-    tries: the try of each upload. Nothing when one of them is unknown or too old: none was taken then, so that what
-    lies in the store for the others is still swept.
-    """
-    asked = {"tries": list(tries.values()), "ids": list(tries), "not_before": not_before, "count": len(tries)}
-    return {row.upload_id: row for row in session.execute(_TAKE, asked)}
-
-
-_DUE = (
-    sa.select(attempts.c.version_id)
-    .where(
-        attempts.c.version_id == sa.any_(sa.bindparam("tries", type_=_ID_LIST)),
-        attempts.c.upload_id == sa.any_(sa.bindparam("ids", type_=_ID_LIST)),
-        attempts.c.condemned_at.is_(None), attempts.c.started_at > sa.bindparam("not_before"),
-    ).with_for_update().cte("due")
-)  # fmt: skip
-_TAKE = planned_once(
-    sa.delete(attempts)
-    .where(
-        attempts.c.version_id.in_(sa.select(_DUE.c.version_id)),
-        sa.select(sa.func.count()).select_from(_DUE).scalar_subquery() == sa.bindparam("count"),
-    )
-    .returning(attempts.c.upload_id, attempts.c.version_id, attempts.c.wrapped_key, attempts.c.key_record_id)
-)
-
-
-def forget_parts(session: Session, version_id: str) -> None:
-    """Drops the rows of parts whose object was put together and deposited."""
-    session.execute(sa.delete(upload_parts).where(upload_parts.c.version_id == version_id))
-
-
 # --- what they became -------------------------------------------------------------------------------------------------
 
 
@@ -139,52 +160,36 @@ def add_documents(
     done: of each its `upload_id`, `document_id`, `version_id`, `duplicate_of` and `words`.
     """
     say_last(
-        session, _ADD_DOCUMENTS, new_documents=_rows(made), new_versions=_rows(first), new_levels=_rows(level_rows),
-        uploads_done=_rows(done),
+        session, _ADD_DOCUMENTS, new_documents=rows(made), new_versions=rows(first), new_levels=rows(level_rows),
+        uploads_done=rows(done),
     )  # fmt: skip
 
 
-def _rows(rows: Sequence[dict[str, Any]]) -> str:
-    return json.dumps([{name: _plain(value) for name, value in row.items()} for row in rows])
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return rfc3339(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    return "\\x" + value.hex() if isinstance(value, bytes) else value
-
-
-def _added(table: sa.Table, columns: str, parameter: str) -> str:
-    return (
-        f"insert into {table.name} ({columns})"  # noqa: S608 (words of this file alone)
-        f" select {columns} from json_populate_recordset(cast(null as {table.name}), cast(:{parameter} as json))"
-    )
-
-
+_DEPOSITED = """
+    update uploads set document_id = done.document_id, version_id = done.version_id, duplicate_of = done.duplicate_of
+      from json_to_recordset(cast(:uploads_done as json))
+           as done(upload_id uuid, document_id uuid, version_id uuid, duplicate_of uuid)
+     where uploads.upload_id = done.upload_id;
+    delete from attempts using json_to_recordset(cast(:uploads_done as json)) as done(version_id uuid)
+     where attempts.version_id = done.version_id
+"""
 _ADD_DOCUMENTS = "; ".join((
-    _added(
+    added(
         documents, "document_id, record_id, home_record_id, upload_id, submission_id, type, category, folder, title,"
         " act_date, language, author_kind, author_id, institution_id, establishment_id, level, current_version_id,"
         " deposited_at, state, account_id, capacity", "new_documents",
     ),
-    _added(
+    added(
         versions, "version_id, content_id, state, document_id, number, wrapped_key, key_record_id, store_version,"
         " media_type, size, sha256, author_id, establishment_id, account_id, capacity, created_at", "new_versions",
     ),
-    _added(levels, "level_id, document_id, level, valid_from, account_id, risk_accepted", "new_levels"),
+    added(levels, "level_id, document_id, level, valid_from, account_id, risk_accepted", "new_levels"),
     """
     insert into texts (document_id, body, words)
     select document_id, '', document_words(words, '{}')
       from json_to_recordset(cast(:uploads_done as json)) as done(document_id uuid, words text[])
     """,
-    """
-    update uploads set document_id = done.document_id, version_id = done.version_id, duplicate_of = done.duplicate_of
-      from json_to_recordset(cast(:uploads_done as json))
-           as done(upload_id uuid, document_id uuid, version_id uuid, duplicate_of uuid)
-     where uploads.upload_id = done.upload_id
-    """,
+    _DEPOSITED,
     """
     insert into examinations (version_id, queued_at, due_at)
     select version_id, created_at, created_at
@@ -194,12 +199,13 @@ _ADD_DOCUMENTS = "; ".join((
 ))  # fmt: skip
 
 
-def note_deposited(session: Session, upload_id: str, document_id: str, version_id: str, like: str | None) -> None:
-    """Writes that an upload is done, and what its answer points out."""
-    session.execute(
-        sa.update(uploads).where(uploads.c.upload_id == upload_id)
-        .values(document_id=document_id, version_id=version_id, duplicate_of=like)
-    )  # fmt: skip
+def note_deposited(session: Session, done: Sequence[dict[str, Any]]) -> None:
+    """Writes, with the commit, that uploads are done and what their answers point out; their tries leave the sweeper's
+    reach.
+
+    done: of each its `upload_id`, `document_id`, `version_id` and `duplicate_of`.
+    """
+    say_last(session, _DEPOSITED, uploads_done=rows(done))
 
 
 def same_bytes(session: Session, scope: Scope, record_id: str, digests: Collection[bytes]) -> dict[bytes, str]:
@@ -208,11 +214,12 @@ def same_bytes(session: Session, scope: Scope, record_id: str, digests: Collecti
     Asked for every deposit alike, whatever there is: the answer to who may not see one is that of no such document.
     """
     wanted = sa.any_(sa.literal(list(digests), ARRAY(sa.LargeBinary)))
-    rows = session.execute(
+    like = (
         sa.select(versions.c.sha256, documents.c.document_id)
         .select_from(versions.join(documents, documents.c.document_id == versions.c.document_id))
         .where(versions.c.sha256 == wanted, versions.c.state != "rejected", visible(scope, record_id))
         .distinct(versions.c.sha256)
         .order_by(versions.c.sha256, documents.c.deposited_at, documents.c.document_id)
-    ).all()
-    return {bytes(row.sha256): row.document_id for row in rows}
+    )
+    found = session.execute(planned_once(like))
+    return {bytes(row.sha256): row.document_id for row in found}

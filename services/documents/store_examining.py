@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from services.db import Sessions
+from services.db import Sessions, say_last
 from services.documents.models import documents, record_keys, uploads, versions
 from services.documents.models_reading import examinations
+from services.plans import planned_once
 
 WAITING = "documents_examinations"
 """The channel on which a database tells that something waits."""
@@ -22,40 +22,51 @@ Row = Any
 
 
 def queue(session: Session, version_id: str, at: datetime) -> None:
-    """Puts a version in the queue, where it is not in it, and wakes whoever looks at it once this is committed."""
-    first = insert(examinations).values(version_id=version_id, queued_at=at, due_at=at)
-    session.execute(first.on_conflict_do_nothing())
-    session.execute(sa.select(sa.func.pg_notify(WAITING, "")))
+    """Puts a version in the queue with the commit, where it is not in it, and wakes whoever looks at it then."""
+    say_last(session, _QUEUE, queued=version_id, queued_at=at)
+
+
+_QUEUE = "; ".join((
+    """
+    insert into examinations (version_id, queued_at, due_at)
+    values (cast(:queued as uuid), :queued_at, :queued_at) on conflict do nothing
+    """,
+    f"select pg_notify('{WAITING}', '')",
+))  # fmt: skip
 
 
 def claim(session: Session, at: datetime, until: datetime) -> Row | None:
-    """Takes the deposit that waits longest, till `until`, with all that its bytes are found and opened by.
+    """Takes the deposit that waits longest, till `until`, with all that its bytes are found and opened by; in one word.
 
     A version that is shown already comes after the last deposit. Whoever takes one at the same time takes another; a
     version whose taker died is free again after `until`.
     """
-    free = examinations.c.leased_until.is_(None) | (examinations.c.leased_until <= at)
-    next_one = (
-        sa.select(examinations.c.version_id).where(examinations.c.due_at <= at, free)
-        .order_by(examinations.c.shown, examinations.c.due_at).limit(1).with_for_update(skip_locked=True)
-    ).scalar_subquery()  # fmt: skip
-    taken = (
-        sa.update(examinations).where(examinations.c.version_id == next_one)
-        .values(leased_until=until, tries=examinations.c.tries + 1)
-        .returning(examinations.c.version_id, examinations.c.tries, examinations.c.queued_at).cte("taken")
-    )  # fmt: skip
-    return session.execute(
-        sa.select(
-            taken.c.version_id, taken.c.tries, taken.c.queued_at, versions.c.content_id, versions.c.media_type,
-            versions.c.size, versions.c.state, versions.c.store_version, versions.c.wrapped_key,
-            versions.c.key_record_id, record_keys.c.wrapped_key.label("wrapped_record_key"), documents.c.type,
-            documents.c.category, documents.c.folder, documents.c.title, documents.c.language,
-        ).select_from(
-            taken.join(versions, versions.c.version_id == taken.c.version_id)
-            .join(documents, documents.c.document_id == versions.c.document_id)
-            .join(record_keys, record_keys.c.record_id == versions.c.key_record_id)
-        )
-    ).first()  # fmt: skip
+    return session.execute(_CLAIM, {"at": at, "until": until}).first()
+
+
+_FREE = examinations.c.leased_until.is_(None) | (examinations.c.leased_until <= sa.bindparam("at"))
+_NEXT = (
+    sa.select(examinations.c.version_id).where(examinations.c.due_at <= sa.bindparam("at"), _FREE)
+    .order_by(examinations.c.shown, examinations.c.due_at).limit(sa.literal_column("1"))
+    .with_for_update(skip_locked=True)
+).scalar_subquery()  # fmt: skip
+_TAKEN = (
+    sa.update(examinations).where(examinations.c.version_id == _NEXT)
+    .values(leased_until=sa.bindparam("until"), tries=examinations.c.tries + sa.literal_column("1"))
+    .returning(examinations.c.version_id, examinations.c.tries, examinations.c.queued_at).cte("taken")
+)  # fmt: skip
+_CLAIM = planned_once(
+    sa.select(
+        _TAKEN.c.version_id, _TAKEN.c.tries, _TAKEN.c.queued_at, versions.c.content_id, versions.c.media_type,
+        versions.c.size, versions.c.state, versions.c.store_version, versions.c.wrapped_key,
+        versions.c.key_record_id, record_keys.c.wrapped_key.label("wrapped_record_key"), documents.c.type,
+        documents.c.category, documents.c.folder, documents.c.title, documents.c.language,
+    ).select_from(
+        _TAKEN.join(versions, versions.c.version_id == _TAKEN.c.version_id)
+        .join(documents, documents.c.document_id == versions.c.document_id)
+        .join(record_keys, record_keys.c.record_id == versions.c.key_record_id)
+    )
+)  # fmt: skip
 
 
 def renew(session: Session, version_id: str, until: datetime) -> None:
@@ -113,17 +124,20 @@ def lock_examined(session: Session, version_id: str) -> Row | None:
 
 
 def strike(session: Session, version_id: str) -> None:
-    """Takes a version out of the queue."""
-    session.execute(sa.delete(examinations).where(examinations.c.version_id == version_id))
+    """Takes a version out of the queue, with the commit."""
+    say_last(session, "delete from examinations where version_id = cast(:struck as uuid)", struck=version_id)
 
 
 def settle(session: Session, version_id: str, state: str, reason: str | None, at: datetime) -> None:
-    """Writes what came of the close look and takes the version out of the queue."""
+    """Writes with the commit what came of the close look, and takes the version out of the queue."""
     strike(session, version_id)
-    session.execute(
-        sa.update(versions).where(versions.c.version_id == version_id)
-        .values(state=state, reason=reason, checked_at=at)
-    )  # fmt: skip
+    say_last(session, _SETTLE, settled=version_id, settled_as=state, settled_for=reason, settled_at=at)
+
+
+_SETTLE = """
+    update versions set state = :settled_as, reason = cast(:settled_for as text), checked_at = :settled_at
+     where version_id = cast(:settled as uuid)
+"""
 
 
 def show(session: Session, document_id: str, version_id: str, number: int) -> bool:

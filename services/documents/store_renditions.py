@@ -9,37 +9,48 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from services.db import say_last
 from services.documents.models import record_keys
 from services.documents.models_reading import renditions
+from services.documents.store_rows import added, rows
 
 Row = Any
 
 
-def begin(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Writes down what objects will be put, before they are: no object without a row."""
-    session.execute(sa.insert(renditions), list(rows))
+def begin(session: Session, begun: Sequence[dict[str, Any]]) -> None:
+    """Writes down with the commit what objects will be put, before they are: no object without a row."""
+    say_last(session, _BEGIN, begun=rows(begun))
+
+
+_BEGIN = added(
+    renditions, "rendition_id, content_id, kind, number, media_type, size, sha256, wrapped_key, key_record_id,"
+    " begun_at", "begun",
+)  # fmt: skip
 
 
 def kinds(session: Session, content_id: str) -> set[tuple[str, int]]:
     """Which renditions of these bytes are there already."""
-    rows = session.execute(
+    there = session.execute(
         sa.select(renditions.c.kind, renditions.c.number)
         .where(renditions.c.content_id == content_id, renditions.c.stored_at.is_not(None))
     ).all()  # fmt: skip
-    return {(row.kind, row.number) for row in rows}
+    return {(row.kind, row.number) for row in there}
 
 
 def keep(session: Session, stored: dict[str, str | None], at: datetime) -> None:
-    """Lets objects count that are stored, by their ids, with the store's names for exactly those."""
-    there = renditions.alias("there")
-    same = (there.c.content_id == renditions.c.content_id) & (there.c.kind == renditions.c.kind)
-    counts = (there.c.number == renditions.c.number) & there.c.stored_at.is_not(None)
-    for rendition_id, store_version in stored.items():
-        session.execute(
-            sa.update(renditions)
-            .where(renditions.c.rendition_id == rendition_id, ~sa.exists().where(same, counts))
-            .values(stored_at=at, store_version=store_version)
-        )
+    """Lets objects count that are stored, with the commit: by their ids, with the store's names for exactly those."""
+    if stored:
+        say_last(session, _KEEP, kept=list(stored), kept_as=list(stored.values()), kept_at=at)
+
+
+_KEEP = """
+    update renditions set stored_at = :kept_at, store_version = told.store_version
+      from unnest(cast(:kept as uuid[]), cast(:kept_as as text[])) as told (rendition_id, store_version)
+     where renditions.rendition_id = told.rendition_id and not exists (
+           select from renditions as there
+            where there.content_id = renditions.content_id and there.kind = renditions.kind
+              and there.number = renditions.number and there.stored_at is not null)
+"""
 
 
 def stored(session: Session, content_id: str, kind: str, number: int = 1) -> Row | None:

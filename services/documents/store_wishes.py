@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -18,18 +18,39 @@ from services.plans import planned_once
 _STANDS = deposit_wishes.c.until.is_(None)
 
 
-def opposed(session: Session, record_id: str) -> Sequence[Row]:
-    """The wishes in force of a record that stand against deposits; an order that was opposed has ended by itself."""
-    return session.execute(_OPPOSED, {"record_id": record_id}).all()
+class Opposition(NamedTuple):
+    """A wish in force that stands against deposits, as the rules read it."""
+
+    wish_id: str
+    professional_id: str | None
+    establishment_id: str | None
+    ground: str | None
+    type: str | None
 
 
-_OPPOSED = planned_once(sa.select(
-    deposit_wishes.c.wish_id, deposit_wishes.c.professional_id, deposit_wishes.c.establishment_id,
-    deposit_wishes.c.ground, deposit_wishes.c.type,
-).where(
-    deposit_wishes.c.record_id == sa.bindparam("record_id"), deposit_wishes.c.kind == "opposed", _STANDS,
-    deposit_wishes.c.ground.is_distinct_from("order"),
-))  # fmt: skip
+def opposing(record_id: str) -> str:
+    """The wishes in force of a record that stand against deposits, as a column of a statement, for `read`; an order
+    that was opposed has ended by itself. record_id: what it is called in that statement."""
+    return f"""(
+        select coalesce(json_agg(json_build_array({", ".join(Opposition._fields)})), '[]') from deposit_wishes
+         where deposit_wishes.record_id = {record_id} and kind = 'opposed' and until is null
+           and ground is distinct from 'order'
+    )"""  # noqa: S608 (words of this file alone)
+
+
+def read(told: list[list[str | None]]) -> list[Opposition]:
+    """What `opposing` told."""
+    return [Opposition(*each) for each in told]  # type: ignore[arg-type]
+
+
+def opposed(session: Session, record_id: str) -> list[Opposition]:
+    """The wishes in force of a record that stand against deposits."""
+    return read(session.execute(_OPPOSED, {"record_id": record_id}).scalar_one())
+
+
+_OPPOSED = planned_once(
+    sa.text(f"select {opposing('cast(:record_id as uuid)')} as opposed").columns(sa.column("opposed", sa.JSON))
+)
 
 
 def note_try(session: Session, wish_id: str, at: datetime) -> None:

@@ -12,9 +12,10 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
+from services.db import say_last
 from services.documents import store, store_finding
 from services.documents.models import documents
 from services.documents.models_reading import authors, texts
@@ -149,11 +150,21 @@ _STEMS = sa.text(
 def keep(
     session: Session, document_id: str, body: str | None, *, title_words: Sequence[str], body_words: Sequence[str]
 ) -> None:
-    """Writes what a document is found by. body: None leaves the text as it is, whose words are given all the same."""
-    words = sa.func.document_words(sa.literal(list(title_words), _TEXTS), sa.literal(list(body_words), _TEXTS))
-    row = insert(texts).values(document_id=document_id, body=body or "", words=words)
-    kept = {"words": row.excluded.words} if body is None else {"words": row.excluded.words, "body": row.excluded.body}
-    session.execute(row.on_conflict_do_update(index_elements=["document_id"], set_=kept))
+    """Writes what a document is found by, with the commit. body: None leaves the text as it is, whose words are given
+    all the same."""
+    say_last(
+        session, _KEEP if body is not None else _KEEP_WORDS, found_in=document_id, found_body=body or "",
+        found_title=list(title_words), found_words=list(body_words),
+    )  # fmt: skip
+
+
+_KEEP_WORDS = """
+    insert into texts (document_id, body, words)
+    values (cast(:found_in as uuid), :found_body,
+            document_words(cast(:found_title as text[]), cast(:found_words as text[])))
+    on conflict (document_id) do update set words = excluded.words
+"""
+_KEEP = _KEEP_WORDS + ", body = excluded.body"
 
 
 def body_of(session: Session, document_id: str) -> str:
@@ -166,8 +177,11 @@ def body_of(session: Session, document_id: str) -> str:
 
 
 def add_author(session: Session, professional_id: str) -> None:
-    """Notes that documents of a professional are to be found by their name."""
-    session.execute(insert(authors).values(professional_id=professional_id).on_conflict_do_nothing())
+    """Notes with the commit that documents of a professional are to be found by their name."""
+    say_last(session, _ADD_AUTHOR, found_author=professional_id)
+
+
+_ADD_AUTHOR = "insert into authors (professional_id) values (cast(:found_author as uuid)) on conflict do nothing"
 
 
 def ask_again(session: Session, professional_id: str) -> None:

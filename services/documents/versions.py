@@ -14,6 +14,7 @@ from services.bus import emit, rpc
 from services.db import new_id, now, once, remember, rfc3339
 from services.documents import (
     answers,
+    answers_deposits,
     answers_versions,
     rules,
     rules_deposits,
@@ -77,7 +78,7 @@ class Versions(Deposits):
             if isinstance(found, Refusal):
                 return found
             row, grant = found
-            record_key = self._record_key(session, row.record_id)
+            record_key = self._record_key(session, row.record_id, store.record_key(session, row.record_id))
             if answer is None:
                 upload = answers_versions.new_upload(caller, row, now(), version, author, size)
                 store_deposits.add_uploads(session, [upload])
@@ -152,11 +153,11 @@ class Versions(Deposits):
         stored = self._stored_version(put)
         at = now()
         with self.db.transaction(caller) as session:
-            store_deposits.hold_uploads(session, [put["upload_id"]])
-            uploads = store_deposits.own_uploads(session, [put["upload_id"]], caller.account_id, caller.capacity)
-            settled = self._settled(session, caller, [put], uploads)
-            if settled is not None:
-                return settled
+            tries = {put["upload_id"]: put["version_id"]}
+            whose = caller.account_id, caller.capacity
+            uploads = store_deposits.held_uploads(session, tries, *whose, at - rules.UPLOAD_LIFETIME)
+            if not answers_deposits.waits([put], uploads):
+                return self._settled(session, caller, [put], uploads)
             found = changeable(session, who, VERSIONED, record_id, asked, upload.details["version"])
             if isinstance(found, Refusal):
                 return found
@@ -166,19 +167,16 @@ class Versions(Deposits):
             refused = rules.refused_content(kind, put["media_type"], put["size"], load().upload_max_bytes)
             if refused is not None or stored is None:
                 return answers.refuse(session, who.caller, VERSIONED, refused or UploadIncomplete(), **named)
-            tries = {put["upload_id"]: put["version_id"]}
-            taken = store_deposits.take_attempts(session, tries, at - rules.UPLOAD_LIFETIME)
-            if not taken:
+            if uploads[0].try_key is None:
                 return answers.refuse(session, who.caller, VERSIONED, UploadExpired(), **named)
-            made = answers_versions.new_version(who, row, put, taken[put["upload_id"]], stored, at)
-            store_versions.add(session, made)
-            store_deposits.note_deposited(session, put["upload_id"], row.document_id, put["version_id"], None)
+            store_versions.add(session, answers_versions.new_version(who, row, put, uploads[0], stored, at))
             store_examining.queue(session, put["version_id"], at)
             answers.allow(session, who.caller, VERSIONED, grant, **named)
             done: Any = {
                 "document_id": row.document_id, "version_id": put["version_id"], "record_id": row.record_id,
                 "duplicate_of": None,
             }  # fmt: skip
+            store_deposits.note_deposited(session, [{**done, "upload_id": put["upload_id"]}])
             return {"submission_id": "", "documents": [done]}
 
     def _stored_version(self, put: Put) -> Stored | None:

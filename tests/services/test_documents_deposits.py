@@ -120,6 +120,20 @@ def test_one_file_that_is_refused_leaves_none_and_all_of_them_to_the_sweeper(war
     assert all(ward.house.documents.blobs.stored(each["version_id"]) is None for each in puts)
 
 
+def test_a_try_counts_for_its_own_upload_alone(ward: Ward) -> None:
+    doctor = ward.present()
+    ids, files = prepare(ward, doctor, REPORT, REPORT), [pdf("a", size=9_000), pdf("b", size=9_000)]
+    puts = [put(ward, doctor, upload_id, data) for upload_id, data in zip(ids, files, strict=True)]
+    exchanged = [{**one, "upload_id": other["upload_id"]} for one, other in zip(puts, reversed(puts), strict=True)]
+    with pytest.raises(UploadExpired):
+        ward.ask("commit_submission", doctor, puts=exchanged)
+    assert documents(ward) == 0
+    made = ward.ask("commit_submission", doctor, puts=puts)["documents"]
+    ward.examine()
+    assert [ward.read(ward.holder, each["document_id"]) for each in made] == files
+    assert ward.sql("select 1 from attempts where upload_id = any (cast(:ids as uuid[]))", ids=ids) == []
+
+
 def test_rights_that_went_between_are_missed_at_the_commit(ward: Ward) -> None:
     doctor = ward.present()
     ids = prepare(ward, doctor, REPORT, REPORT)

@@ -141,8 +141,10 @@ def shelf(database: Callable[[str], str]) -> Iterator[Shelf]:
                 session.execute(sa.insert(restrictions).values(
                     restriction_id=new_id(), document_id=row["document_id"], professional_id=READER, since=BEGINNING,
                     account_id=new_id(), risk_version="r"))  # fmt: skip
-        for professional_id, name in AUTHORS.items():
+        for professional_id in AUTHORS:
             store_words.add_author(session, professional_id)
+    with sessions.transaction() as session:
+        for professional_id, name in AUTHORS.items():
             store_words.name_author(session, professional_id, name, rules_words.indexed(name), BEGINNING)
     yield sessions, rows
     sessions.engine.dispose()

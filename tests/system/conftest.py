@@ -74,16 +74,21 @@ class Village:
         """The patient's access history, newest first, as soon as it satisfies `until`."""
 
         def look() -> list[dict[str, Any]] | None:
-            entries: list[dict[str, Any]] = []
-            path: str | None = f"/records/{patient.ids['record_id']}/access-history?limit=100"
-            while path:
-                page = patient.ask("GET", path)
-                entries += page["entries"]
-                cursor = page.get("next_cursor")
-                path = path.split("&cursor")[0] + f"&cursor={cursor}" if cursor else None
+            entries = every(patient, f"/records/{patient.ids['record_id']}/access-history", "entries")
             return entries if until(entries) else None
 
         return wait_for(look, "the access history")
+
+
+def every(who: Visitor, path: str, name: str) -> list[dict[str, Any]]:
+    """All that a list holds, from its first page to its last."""
+    found: list[dict[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = who.ask("GET", f"{path}?limit=100" + (f"&cursor={cursor}" if cursor else ""))
+        found += page[name]
+        cursor = page.get("next_cursor")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from deploy.visitors import Visitor, wait_for
 from services.db import new_id, now, rfc3339
 from tests.builders import pdf
 from tests.conftest import wait_for_query
-from tests.system.conftest import Village
+from tests.system.conftest import Village, every
 from tests.system.outer_broker import memory_alarm, rpc_broker
 from tests.system.test_alarms import (
     DEADLINE,
@@ -138,7 +138,7 @@ def all_up(village: Village) -> bool:
 
 def noticed(patient: Visitor) -> Counter[str]:
     """How often the patient was told of which new document."""
-    found = patient.ask("GET", "/notifications?limit=100")["notifications"]
+    found = every(patient, "/notifications", "notifications")
     return Counter(one["object_id"] for one in found if one["occasion"] == "record_news.document_added")
 
 

@@ -15,7 +15,7 @@ from deploy.local import rabbitmq
 from deploy.rabbitmq.topology import VHOST
 from deploy.visitors import Stream, UnexpectedAnswer, Visitor, wait_for
 from tests.builders import pdf
-from tests.system.conftest import Village
+from tests.system.conftest import Village, every
 
 SERVICES = ("identity", "directory", "dossier", "documents", "audit", "notifications")
 SIZE = 600_000
@@ -64,15 +64,7 @@ def seen_by_the_patient(doctor: Visitor, patient: Visitor) -> list[dict[str, Any
 
 
 def all_documents(who: Visitor, patient: Visitor) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    path = f"/records/{patient.ids['record_id']}/documents?limit=100"
-    cursor = None
-    while True:
-        page = who.ask("GET", path + (f"&cursor={cursor}" if cursor else ""))
-        found += page["documents"]
-        cursor = page.get("next_cursor")
-        if not cursor:
-            return found
+    return every(who, f"/records/{patient.ids['record_id']}/documents", "documents")
 
 
 @pytest.mark.parametrize("service", ["dossier", "documents", "directory", "audit"])
