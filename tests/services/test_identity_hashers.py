@@ -220,6 +220,7 @@ def test_a_process_gives_way_to_others_and_knows_nothing_of_its_service(pool: Ha
     [hasher] = everyone(pool)
     process = Path("/proc", str(hasher.process.pid))
     assert os.sched_getscheduler(hasher.process.pid) == os.SCHED_BATCH
+    assert os.getsid(hasher.process.pid) == hasher.process.pid != os.getsid(0)
     assert b"OPENDSP" not in (process / "environ").read_bytes()
     assert SECRET.encode() not in (process / "cmdline").read_bytes()
 
