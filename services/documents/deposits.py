@@ -249,7 +249,7 @@ class Deposits(Asking):
     ) -> Refusal | None:  # fmt: skip
         """Why these documents cannot be deposited, traced; None where they can be."""
         refusal = who.refusal or (RecordNotFound() if record_id is None else None)
-        against = store_wishes.read(ready.opposed)
+        against = store_wishes.oppositions(ready.opposed)
         for metadata in described:
             refusal = refusal or answers.refused_deposit(who.scope, metadata.type)
             if refusal is None and holder_side and not who.scope.holder_side:
@@ -309,7 +309,7 @@ class Deposits(Asking):
                 return self._settled(session, caller, puts, uploads)
             if uploads[0].record_id != asked_of:  # merged or unmerged meanwhile: these rights are another record's
                 return answers.refuse(session, who.caller, CREATED, RecordNotFound(), record_id=asked_of)
-            against = store_wishes.read(uploads[0].opposed)
+            against = store_wishes.oppositions(uploads[0].opposed)
             for upload in uploads:
                 refusal = wishes.refused(session, who, document_types()[upload.type], against)
                 if refusal is not None:

@@ -24,7 +24,7 @@ from services.plans import planned_once
 
 def ready_for(session: Session, record_id: str) -> Row:
     """What a record has ready for deposits: `wrapped_key`, None where it has none, and `opposed`, the wishes that stand
-    against some, for `store_wishes.read`."""
+    against some, for `store_wishes.oppositions`."""
     return session.execute(_READY, {"record_id": record_id}).one()
 
 
@@ -72,7 +72,7 @@ def held_uploads(
     """A person's own uploads, held until the commit with the tries that are meant; each with its try's wrapped key.
 
     tries: the try of each upload. `try_key` and `try_record` are None of a try that is not this upload's, or too old:
-    the sweeper has it. `opposed`: the wishes against deposits in the upload's record, for `store_wishes.read`.
+    the sweeper has it. `opposed`: the wishes against deposits in the upload's record, for `store_wishes.oppositions`.
     """
     asked = {"ids": list(tries), "tries": list(tries.values()), "account_id": account_id, "capacity": capacity,
              "not_before": not_before}  # fmt: skip
@@ -100,7 +100,8 @@ _OWN = planned_once(
 _HELD = planned_once(
     sa.text(f"""
         select from uploads where upload_id = any(cast(:ids as uuid[])) order by upload_id for update;
-        select from attempts where version_id = any(cast(:tries as uuid[])) order by version_id for update;
+        select from attempts where version_id = any(cast(:tries as uuid[])) and upload_id = any(cast(:ids as uuid[]))
+         order by version_id for update;
         select {", ".join(f"uploads.{column.name}" for column in uploads.c)}, versions.sha256,
                {store_wishes.opposing("uploads.record_id")} as opposed,
                attempts.wrapped_key as try_key, attempts.key_record_id as try_record

@@ -29,8 +29,8 @@ class Opposition(NamedTuple):
 
 
 def opposing(record_id: str) -> str:
-    """The wishes in force of a record that stand against deposits, as a column of a statement, for `read`; an order
-    that was opposed has ended by itself. record_id: what it is called in that statement."""
+    """The wishes in force of a record that stand against deposits, as a column of a statement, for `oppositions`; an
+    order that was opposed has ended by itself. record_id: what it is called in that statement."""
     return f"""(
         select coalesce(json_agg(json_build_array({", ".join(Opposition._fields)})), '[]') from deposit_wishes
          where deposit_wishes.record_id = {record_id} and kind = 'opposed' and until is null
@@ -38,14 +38,14 @@ def opposing(record_id: str) -> str:
     )"""  # noqa: S608 (words of this file alone)
 
 
-def read(told: list[list[str | None]]) -> list[Opposition]:
+def oppositions(told: list[list[str | None]]) -> list[Opposition]:
     """What `opposing` told."""
     return [Opposition(*each) for each in told]  # type: ignore[arg-type]
 
 
 def opposed(session: Session, record_id: str) -> list[Opposition]:
     """The wishes in force of a record that stand against deposits."""
-    return read(session.execute(_OPPOSED, {"record_id": record_id}).scalar_one())
+    return oppositions(session.execute(_OPPOSED, {"record_id": record_id}).scalar_one())
 
 
 _OPPOSED = planned_once(

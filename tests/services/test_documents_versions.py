@@ -16,6 +16,7 @@ from services.documents.contract import (
     DocumentUnfinished,
     DocumentVersioned,
     MediaTypeNotAllowed,
+    UploadExpired,
     UploadIncomplete,
 )
 from services.refusals import ChangedMeanwhile, NotAllowed, Refusal
@@ -177,6 +178,20 @@ def test_a_version_of_bytes_that_its_type_does_not_take_or_that_are_not_there_is
     with pytest.raises(MediaTypeNotAllowed):
         ward.commit(author, started, b"zwei", media_type="application/dicom")
     assert ward.commit(author, started, b"zwei", media_type=TEXT)["version_id"] == started["version_id"]
+
+
+def test_a_try_of_another_upload_makes_no_version(ward: Ward) -> None:
+    author = ward.present()
+    document_id, other_id = (ward.deposit(author, text, TEXT) for text in (b"eins", b"one"))
+    started, other = prepared(ward, author, document_id, 1), prepared(ward, author, other_id, 1)
+    ward.put(started, b"zwei")
+    ward.put(other, b"vier")
+    exchanged = {**started, "version_id": other["version_id"]}
+    with pytest.raises(UploadExpired):
+        ward.commit(author, exchanged, b"vier", media_type=TEXT)
+    assert ward.sql("select number from versions where document_id = :d", d=document_id) == [(1,)]
+    assert ward.commit(author, started, b"zwei", media_type=TEXT)["version_id"] == started["version_id"]
+    assert ward.commit(author, other, b"vier", media_type=TEXT)["version_id"] == other["version_id"]
 
 
 def test_a_rejected_version_stays_its_depositors_and_the_one_before_the_current_one(ward: Ward) -> None:
