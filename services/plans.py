@@ -45,6 +45,15 @@ def planned_once(statement: Said, **types: str) -> Said:
     return said
 
 
+def named(names: str) -> list[sa.ColumnClause[Any]]:
+    """What the rows of a text consist of, by name and in this order, for its `columns`.
+
+    SQLAlchemy takes the rows of a text that does not say so apart by what the driver tells of them, each time anew:
+    measured, a fifth of a word's journey at two columns, two fifths at thirty.
+    """
+    return [sa.column(name) for name in names.split()]
+
+
 def listen_for_plans(engine: sa.Engine) -> None:
     """Has statements that are to be planned once said so on this engine."""
     sa.event.listen(engine, "before_cursor_execute", _plan_once, retval=True)

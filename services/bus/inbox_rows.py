@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.bus.arrivals import Arrival
 from services.db import inbox, now, say_last
-from services.plans import planned_once
+from services.plans import named, planned_once
 
 TOGETHER = 50  # events one transaction works where their handler allows it
 
@@ -83,9 +83,10 @@ _OF_ITS_KIND = _DUE.format(
     wanted="source = any(cast(:sources as text[])) and type = :type and event_id <> cast(:id as uuid)",
     most=TOGETHER - 1,
 )
-_NEXT = planned_once(sa.text(_OF_ANY))
-_KEEP_AND_NEXT = planned_once(sa.text(f"{_KEEP}; commit; begin; {_OF_ANY}"))
-_LIKE_IT = planned_once(sa.text(_OF_ITS_KIND), type="text", id="uuid")
+_ROW = named("event_id source type envelope attempts due_at")
+_NEXT = planned_once(sa.text(_OF_ANY).columns(*_ROW))
+_KEEP_AND_NEXT = planned_once(sa.text(f"{_KEEP}; commit; begin; {_OF_ANY}").columns(*_ROW))
+_LIKE_IT = planned_once(sa.text(_OF_ITS_KIND).columns(*_ROW), type="text", id="uuid")
 _DONE = "update inbox set state = 'done', cause = null where event_id = any(cast(:done as uuid[]))"
 _PUT_OFF = (
     "update inbox set attempts = :failed_tries, cause = :failed_cause, state = :failed_state,"

@@ -14,7 +14,7 @@ from services.directory.contract import SearchedPatient
 from services.directory.models import Matricule, Patient, PatientIdentifier, PossibleDuplicate
 from services.directory.rules_search import Candidate
 from services.directory.store import speaking_for
-from services.plans import planned_once
+from services.plans import named, planned_once
 
 # --- how often --------------------------------------------------------------------------------------------------------
 
@@ -27,7 +27,10 @@ _COUNTED = """
         returning searches, (select licence from professionals where professional_id = :professional_id) as licence)
 """
 _KINDS: Final = {"searcher": "text", "professional_id": "uuid"}
-_COUNT = planned_once(sa.text(f"{_COUNTED} select searches, licence from counted"), **_KINDS)  # noqa: S608 (its own words)
+_COUNT = planned_once(
+    sa.text(f"{_COUNTED} select searches, licence from counted").columns(*named("searches licence")),  # noqa: S608 (its own words)
+    **_KINDS,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -146,16 +149,22 @@ def _written_out(statement: sa.Select[Any]) -> str:
     return str(statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))  # type: ignore[no-untyped-call]
 
 
+_LINE = (
+    "asked_id patient_id birth_name usual_name first_names birth_date sex insc identifier possible_duplicate"
+    " identity_unverified"
+)
 _ARGUMENT: sa.ColumnClause[Any] = sa.literal_column(":asked")
 _BY_MATRICULE = _written_out(_shown(Patient.patient_id.in_(_OF_A_MATRICULE.where(Matricule.matricule == _ARGUMENT))))
 _COUNT_AND_FIND = planned_once(
     sa.text(
         f"{_COUNTED} select counted.searches, counted.licence, found.*"  # noqa: S608 (its own words)
         f" from counted left join ({_BY_MATRICULE}) as found on true"
-    ),
+    ).columns(*named(f"searches licence {_LINE}")),
     **_KINDS, asked="text",
 )  # fmt: skip
-_BY_ID = planned_once(sa.text(_written_out(_shown(Patient.patient_id == sa.any_(_ARGUMENT)))), asked="uuid[]")
+_BY_ID = planned_once(
+    sa.text(_written_out(_shown(Patient.patient_id == sa.any_(_ARGUMENT)))).columns(*named(_LINE)), asked="uuid[]"
+)
 
 
 def count_and_find(

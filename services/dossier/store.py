@@ -15,7 +15,7 @@ from services.dossier.contract import NOBODY
 from services.dossier.models import FirstAccess, Record, StateChange
 from services.dossier.rules import Facts, Grant
 from services.dossier.store_holders import situation_of_holder
-from services.plans import planned_once
+from services.plans import named, planned_once
 from services.tokens import Caller
 
 # --- the situation of a caller ------------------------------------------------------------------------------
@@ -60,6 +60,10 @@ SITUATION = """
               and d.since <= :now and (d.until is null or d.until > :now)
       ) as g on true
 """
+SITUATED = (
+    "professional_id place record_id patient_id state record_number emergency responsibility autonomous_minor"
+    " default_levels last_access_on profession licence blocked last_at ground since read_until deposit_until"
+)
 
 _OF_ONE = planned_once(
     sa.text(
@@ -67,7 +71,7 @@ _OF_ONE = planned_once(
             asked="select :record_id as record_id, :professional_id as professional_id,"
             " :establishment_id as establishment_id"
         )
-    ),
+    ).columns(*named(SITUATED)),
     record_id="uuid", professional_id="uuid", now="timestamptz", establishment_id="uuid",
 )  # fmt: skip
 

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.dossier.rules import Facts
-from services.dossier.store import SITUATION, facts_of
-from services.plans import planned_once
+from services.dossier.store import SITUATED, SITUATION, facts_of
+from services.plans import named, planned_once
 from services.tokens import Caller
 
 _OF_PATIENTS = """
@@ -38,7 +38,8 @@ _FOUND = """
       ) as stays (begun_at, open_until) on true
 """
 _OF_THESE = planned_once(
-    sa.text(_FOUND.format(known=SITUATION.format(asked=_OF_PATIENTS))),
+    sa.text(_FOUND.format(known=SITUATION.format(asked=_OF_PATIENTS)))
+    .columns(*named(f"{SITUATED} begun_at open_until")),
     patient_ids="uuid[]", professional_id="uuid", now="timestamptz", establishment_id="uuid",
 )  # fmt: skip
 

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.dossier.rules import Facts
-from services.dossier.store import SITUATION, facts_of
-from services.plans import planned_once
+from services.dossier.store import SITUATED, SITUATION, facts_of
+from services.plans import named, planned_once
 
 _LASTING = planned_once(
     sa.text(SITUATION.format(
@@ -22,7 +22,7 @@ _LASTING = planned_once(
                    union
                    select professional_id from referring_grants
                     where record_id = :record_id and since <= :now and (until is null or until > :now)) as lasting"""
-    )),
+    )).columns(*named(SITUATED)),
     record_id="uuid",
     now="timestamptz",
 )

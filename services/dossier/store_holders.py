@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.dossier.rules import Facts, Grant
-from services.plans import planned_once
+from services.plans import named, planned_once
 from services.tokens import Caller
 
 SPEAKS: Final = "coalesce((select speaks_id from patient_merges where merged_id = {id} and state = 'running'), {id})"
@@ -56,7 +56,10 @@ _SITUATION_OF_HOLDER = planned_once(
         _SITUATION.format(
             speaks=_OF_ONE, l_speaks=SPEAKS.format(id="l.patient_id"), a_speaks=SPEAKS.format(id="a.patient_id")
         )
-    ),
+    ).columns(*named(
+        "patient_id state merged_into emergency responsibility autonomous_minor default_levels last_access_on"
+        " own_patient_id ground kind since until together_until"
+    )),
     record_id="uuid",
     patient_id="uuid",
 )

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.dossier.rules import Facts
-from services.dossier.store import SITUATION, facts_of
-from services.plans import planned_once
+from services.dossier.store import SITUATED, SITUATION, facts_of
+from services.plans import named, planned_once
 
 Place = tuple[str, str]
 """A record and an establishment."""
@@ -90,8 +90,8 @@ _THERE = """
 _WHERE = "select cast(from_id as text) as from_id, cast(record_id as text) as record_id from lies"
 _OF_PLACES = planned_once(sa.text(
     _LIES.format(follows=":follows") + _THERE.format(situations=SITUATION.format(asked=_ASKED))
-))  # fmt: skip
-_WAYS = planned_once(sa.text(_LIES.format(follows="true") + _WHERE))
+).columns(*named(f"from_id {SITUATED}")))  # fmt: skip
+_WAYS = planned_once(sa.text(_LIES.format(follows="true") + _WHERE).columns(*named("from_id record_id")))
 
 
 def where_contents_lie(session: Session, record_ids: Collection[str]) -> dict[str, str]:

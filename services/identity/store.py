@@ -24,7 +24,7 @@ from services.identity.models import (
     TriesRow,
     metadata,
 )
-from services.plans import planned_once
+from services.plans import named, planned_once
 
 # Every log-in asks these tables several times: its statements are made once and bring back plain rows. What an object
 # of the ORM has yet to write they do not see.
@@ -76,7 +76,7 @@ _TAKE = planned_once(sa.text(
     "insert into tries (key, last_at) select told.key, :now from unnest(cast(:keys as bytea[])) as told (key)"
     " on conflict (key) do update set last_at = tries.last_at"
     " returning tries.key, tries.tries, tries.checked, tries.last_at, tries.blocked_until"
-))
+).columns(*named("key tries checked last_at blocked_until")))
 _WRITE = (
     "update tries set tries = told.tries, checked = told.checked, last_at = told.last_at,"
     " blocked_until = told.blocked_until"

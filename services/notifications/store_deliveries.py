@@ -16,7 +16,7 @@ from services.notifications.contract import DOCUMENT_NO_LONGER_AVAILABLE
 from services.notifications.models_deliveries import Delivery, Outlet
 from services.notifications.models_subscriptions import Subscription
 from services.notifications.rules_subscriptions import ForeignEvent
-from services.plans import planned_once
+from services.plans import named, planned_once
 
 CHANNEL = "deliveries"
 """What a commit notifies that puts deliveries down which go into queues."""
@@ -341,12 +341,16 @@ _TOLD_WITH = """
      order by due.nth, due.subscription_id
 """
 
-_LOCK_AND_NUMBER = planned_once(sa.text(_LOCK.format(numbered="false") + _NUMBER))
-_LOCK_AND_CLAIM = planned_once(sa.text(_LOCK.format(numbered="true") + _CLAIM))
+_CLAIMED = (
+    "delivery_id subscription_id event_id document_id type subject time data sequence allowed_at nth establishment_id"
+    " queue url failures since"
+)
+_LOCK_AND_NUMBER = planned_once(sa.text(_LOCK.format(numbered="false") + _NUMBER).columns(*named("numbered")))
+_LOCK_AND_CLAIM = planned_once(sa.text(_LOCK.format(numbered="true") + _CLAIM).columns(*named(_CLAIMED)))
 _LOCK_AND_NUMBER_AND_CLAIM = planned_once(sa.text(
     _LOCK.format(numbered="false") + _NUMBER + "; commit; begin; "
     + _LOCK.format(numbered="true") + _TOLD_WITH.format(claimed=_CLAIM)
-))  # fmt: skip
+).columns(*named(f"numbered {_CLAIMED}")))  # fmt: skip
 
 _FORGET = sa.text("""
     with old as (
