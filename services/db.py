@@ -225,6 +225,18 @@ def begun(session: Session) -> sa.Connection:
     return connection
 
 
+def hold(session: Session, what: str) -> None:
+    """Has the next statement wait until nobody holds this any more; from then on this transaction holds it, to its end.
+
+    What the statement sees was committed before. Unlike a row that is held it costs the disk nothing, so that who looks
+    and writes nothing need not wait for it. what: said alike by all who hold it, in one service.
+    """
+    key, told = int.from_bytes(sha256(what.encode()).digest()[:8], "big", signed=True), session.connection().info
+    if ONLY_READS in told:
+        raise TypeError("this was to read only")
+    told.setdefault(UNSAID, []).append(f"select pg_advisory_xact_lock({key})")
+
+
 def add_to_outbox(session: Session, event_id: str, kind: str, envelope: str, *, prompt: bool, bundled: bool) -> None:
     """Has an event written with the commit of this transaction, and only with it."""
     session.info[_EMITTED].append((event_id, kind, envelope, prompt, bundled))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -12,12 +13,12 @@ import sqlalchemy as sa
 from eventlet.event import Event as Signal
 from eventlet.hubs import trampoline
 from nameko.extensions import DependencyProvider
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from services.bus.consumer import sessions_of
-from services.db import add_to_outbox, new_id, now, outbox, rfc3339, subjects
-from services.plans import planned_once
+from services.db import add_to_outbox, new_id, now, rfc3339, subjects
+from services.plans import named, planned_once
 from services.refusals import Unavailable
 from services.rpc import Link, dumps
 from services.settings import load
@@ -25,6 +26,7 @@ from services.tokens import Context
 
 RELAY_BATCH = 500
 BUNDLE = 100  # events of one message: what counts for the broker is the number of messages
+ROUND = 1.0  # seconds between two looks at what may gather
 CONFIRM_WAIT = 10.0  # seconds for the broker to confirm a batch
 
 log = logging.getLogger(__name__)
@@ -42,13 +44,14 @@ _NUMBERS = sa.text(
 )
 
 
-_LYING = planned_once(
-    sa.select(outbox.c.seq, outbox.c.event_id, outbox.c.type, outbox.c.envelope, outbox.c.bundled)
-    .order_by(outbox.c.seq).limit(RELAY_BATCH)
-)  # fmt: skip
-_CARRIED = planned_once(
-    sa.delete(outbox).where(outbox.c.seq == sa.any_(sa.bindparam("carried", type_=ARRAY(outbox.c.seq.type))))
-)
+# What the last look found, and the broker has by now, is struck with the next one: a word less for each event. Whoever
+# dies in between has them sent once more, as whoever dies before a confirm does.
+_STRIKE = "delete from outbox where seq = any(cast(:carried as bigint[]))"
+_LYING = planned_once(sa.text(
+    f"{_STRIKE}; select seq, cast(event_id as text) as event_id, type, envelope, bundled from outbox"  # noqa: S608 (its own words)
+    f" where not bundled or :bundled_too order by seq limit {RELAY_BATCH}"
+).columns(*named("seq event_id type envelope bundled")), carried="bigint[]", bundled_too="boolean")  # fmt: skip
+_CARRIED = planned_once(sa.text(_STRIKE), carried="bigint[]")
 
 
 def emit(session: Session, event: Any) -> str:
@@ -57,7 +60,7 @@ def emit(session: Session, event: Any) -> str:
     An event with a `subject` gets that subject's next number; taking it locks the subject until the commit, so
     numbers of one subject are committed in order. Two words of an event's class, where it has them: `prompt = False`
     leaves the relay to its next round, and `bundled = True` says that there are far more of these than of all others,
-    so that those which lie beside each other travel in one message.
+    so that they wait for that round in any case, and those which lie beside each other travel in one message.
     """
     subject = _subject(event)
     number = session.scalar(_NUMBER, {"s": subject}) if subject is not None else None
@@ -116,6 +119,7 @@ class Relay(DependencyProvider):  # type: ignore[misc]
 
     def setup(self) -> None:
         self._open: set[int] = set()  # delivery tags without a confirm
+        self._carried: list[int] = []  # rows that the broker has, to be struck
         self._tag = 0
         self._sent = self._broken = False
         self._done = Signal()
@@ -128,9 +132,18 @@ class Relay(DependencyProvider):  # type: ignore[misc]
     def stop(self) -> None:
         self._stopping = True
         self._link.close()
+        if self._carried:
+            self._strike()
 
     def get_dependency(self, worker_ctx: Any) -> None:
         return None
+
+    def _strike(self) -> None:
+        try:
+            with sessions_of(self.container).engine.connect() as connection:
+                connection.execute(_CARRIED, {"carried": self._carried})
+        except sa.exc.SQLAlchemyError as broken:  # they are sent once more
+            log.warning("relay waits", extra={"kind": type(broken).__name__})
 
     def _run(self) -> None:
         engine = sessions_of(self.container).engine
@@ -146,16 +159,22 @@ class Relay(DependencyProvider):  # type: ignore[misc]
         if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(sa.func.hashtext("relay")))):
             return
         try:
-            connection.execute(sa.text("listen outbox"))
+            # What is struck may come back with a crash of the database, to be sent once more: none waits for its disk.
+            connection.execute(sa.text("set synchronous_commit = off; listen outbox"))
             wire = connection.connection.driver_connection
             assert wire is not None
+            round_due = time.monotonic()
             while not self._stopping:
                 wire.notifies.clear()
+                is_round = time.monotonic() >= round_due
+                carried = self._carry(connection, bundled_too=is_round)
+                if is_round and carried < RELAY_BATCH:
+                    round_due = time.monotonic() + ROUND
                 # A word that came while this batch was on its way was read with the answers to what was said of it.
-                if self._carry(connection) == RELAY_BATCH or wire.notifies:
+                if carried == RELAY_BATCH or wire.notifies:
                     continue
                 try:
-                    trampoline(wire.fileno(), read=True, timeout=1)
+                    trampoline(wire.fileno(), read=True, timeout=max(0.0, round_due - time.monotonic()))
                 except eventlet.Timeout:
                     pass
                 wire.poll()
@@ -163,9 +182,14 @@ class Relay(DependencyProvider):  # type: ignore[misc]
             # The lock is the connection's; giving the connection back to the pool would keep it.
             connection.invalidate()
 
-    def _carry(self, connection: sa.Connection) -> int:
-        """Publishes one batch in order and deletes it once the broker confirmed all of it; says how many."""
-        rows = connection.execute(_LYING).all()
+    def _carry(self, connection: sa.Connection, *, bundled_too: bool) -> int:
+        """Publishes one batch in order, and has it struck once the broker confirmed all of it; says how many.
+
+        What is bundled gathers from round to round: with each event that somebody waits for, one trace or two would
+        go by themselves, and the service that keeps them would make a transaction of each.
+        """
+        rows = connection.execute(_LYING, {"carried": self._carried, "bundled_too": bundled_too}).all()
+        self._carried = []
         if not rows:
             return 0
         exchange = f"{load().process}.events"
@@ -186,7 +210,7 @@ class Relay(DependencyProvider):  # type: ignore[misc]
         if self._broken:
             # A link lost on the way may have been opened anew by the next row: what the old one carried is unknown.
             raise Unavailable(service="broker")
-        connection.execute(_CARRIED, {"carried": [row.seq for row in rows]})
+        self._carried = [row.seq for row in rows]
         return len(rows)
 
     def _confirm_mode(self, channel: Any) -> None:

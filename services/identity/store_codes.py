@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.db import new_id, say_last
+from services.db import hold, new_id, say_last
 from services.identity import rules, rules_sessions
 from services.identity.models import Challenge, Contact
 from services.identity.models_factors import Authenticator
@@ -139,7 +139,6 @@ _ENTERED = planned_once(
     sa.select(_CHALLENGES.c.channel, sa.and_(_LIVE, _SAME_PASSWORD).label("live"), *FACTS)
     .select_from(with_capacities(_CHALLENGES.outerjoin(ACCOUNTS, ACCOUNTS.c.account_id == _CHALLENGES.c.account_id)))
     .where(_CHALLENGES.c.challenge_id == sa.bindparam("challenge_id"), _CHALLENGES.c.purpose == "log_in")
-    .with_for_update(of=_CHALLENGES)
 )  # fmt: skip
 _USE = planned_once(
     sa.update(_CHALLENGES).values(used_at=sa.bindparam("now"))
@@ -153,6 +152,7 @@ def code_of_log_in(session: Session, challenge_id: str, now: datetime) -> LogInC
 
     Held, so that many guesses at one moment are looked at one after the other, and no more than five of them.
     """
+    hold(session, f"code {challenge_id}")
     rows = session.execute(_ENTERED, {"challenge_id": challenge_id, "now": now}).all()
     account = facts_of(rows)
     return LogInCode(rows[0].channel, rows[0].live, account) if account is not None else None

@@ -28,8 +28,8 @@ class Messages(Dispatching):
     def on_one_time_code_requested(self, session: Session, event: Received) -> None:
         """Sends a one-time code to the address it shall prove or to the account's own; one already over is not sent.
 
-        One that cannot be sent for now waits for as long as the code is good. Its row is there before it is sent and
-        seen by others after: who has the same event at this moment waits for that, and finds it told.
+        One that cannot be sent for now waits for as long as the code is good. Who has the same event at this moment
+        waits until it is sent and its row is there, and finds it told.
         """
         requested: OneTimeCodeRequested = event.data
         told = self.identity.one_time_code(event.context, challenge_id=requested.challenge_id)
@@ -42,10 +42,10 @@ class Messages(Dispatching):
             expires_at=asked_at + timedelta(minutes=rules.ONE_TIME_CODE_MINUTES),
             state=rules_delivery.QUEUED, due_at=now(), history=[_queued(event)],
         )  # fmt: skip
-        if store_messages.keep_unless_told(session, message):
+        if not store_messages.is_told(session, message.event_id, message.recipient_id):
             fate = Fate(FAILED, "spent") if reached is None else self._fate_of(session, message, reached)
             self._note(session, message, fate)
-            store_messages.keep_fate(session, message)
+            store_messages.keep_tried(session, message)
 
     @on("identity", AccountNoticeDue, urgent=True)
     def on_account_notice_due(self, session: Session, event: Received) -> None:

@@ -10,42 +10,37 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.db import new_id, rfc3339, say_last
+from services.db import hold, new_id, rfc3339, say_last
 from services.notifications import rules_delivery
 from services.notifications.models_messages import Message
 from services.notifications.store_hidden import HIDDEN_NOW
-from services.plans import planned_once
+from services.plans import named, planned_once
 
-_OF_FIRST_TRY = (
-    "message_id", "event_id", "request_id", "recipient_kind", "recipient_id", "channel", "occasion", "urgent", "count",
-    "attempts", "happened_at", "expires_at", "state", "due_at", "history",
+_TRIED = (
+    "message_id", "event_id", "request_id", "recipient_kind", "recipient_id", "channel", "occasion", "language",
+    "urgent", "count", "attempts", "happened_at", "expires_at", "state", "cause", "due_at", "settled_at", "history",
 )  # fmt: skip
-_OF_FATE = ("channel", "language", "state", "cause", "due_at", "settled_at", "attempts", "history")
-_KEEP = planned_once(sa.text(
-    f"insert into messages ({', '.join(_OF_FIRST_TRY)}) select {', '.join(f':{name}' for name in _OF_FIRST_TRY)}"  # noqa: S608 (columns)
-    " where not exists (select from messages where event_id = :event_id and recipient_id = :recipient_id)"
+_TOLD = planned_once(sa.text(
+    "select exists (select from messages where event_id = :event_id and recipient_id = :recipient_id) as told"
+).columns(*named("told")), event_id="uuid", recipient_id="text")  # fmt: skip
+_KEEP = (
+    f"insert into messages ({', '.join(_TRIED)}) values ({', '.join(f':{name}' for name in _TRIED)})"  # noqa: S608 (columns)
     " on conflict (event_id, recipient_id, channel) do nothing"
-))
-_KEEP_FATE = (
-    f"update messages set {', '.join(f'{name} = :fate_{name}' for name in _OF_FATE)}"  # noqa: S608 (columns)
-    " where message_id = :fated"
 )
 
 
-def keep_unless_told(session: Session, message: Message) -> bool:
-    """Keeps a message that is tried in this transaction; false where its event was already told to this person, or is
-    never going to be. Whoever is about to tell it at this moment is waited for."""
-    row = {name: getattr(message, name) for name in _OF_FIRST_TRY} | {"history": json.dumps(message.history)}
-    kept: Any = session.execute(_KEEP, row)
-    return bool(kept.rowcount)
+def is_told(session: Session, event_id: str, recipient_id: str) -> bool:
+    """Whether an event was told to this person, or is never going to be. Whoever is about to tell it at this moment is
+    waited for, and who asks after us waits until the end of this transaction."""
+    hold(session, f"told {event_id} {recipient_id}")
+    return bool(session.scalar(_TOLD, {"event_id": event_id, "recipient_id": recipient_id}))
 
 
-def keep_fate(session: Session, message: Message) -> None:
-    """Keeps what became of it, with the commit."""
-    fate = {f"fate_{name}": getattr(message, name) for name in _OF_FATE}
-    say_last(
-        session, _KEEP_FATE, **fate | {"fate_history": json.dumps(message.history), "fated": message.message_id}
-    )  # fmt: skip
+def keep_tried(session: Session, message: Message) -> None:
+    """Keeps a message that was tried, and what became of it, with the commit."""
+    say_last(session, _KEEP, **{name: getattr(message, name) for name in _TRIED} | {
+        "history": json.dumps(message.history),
+    })  # fmt: skip
 
 
 def settled_recipients(session: Session, event_id: str) -> set[str]:

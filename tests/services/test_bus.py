@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -27,8 +28,9 @@ import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
+from services.audit.contract import traced
 from services.bus.left import Left, Lefts
-from services.bus.outbox import BUNDLE, Relay, bundles, emit
+from services.bus.outbox import BUNDLE, ROUND, Relay, bundles, emit
 from services.bus.way import LONGEST, Way
 from services.bus.woken import SLOW, Woken
 from services.db import Sessions, ended_sessions, inbox, new_id, now, outbox, rfc3339, signing_keys
@@ -785,41 +787,122 @@ def test_work_that_gives_no_way_is_ahead_of_what_does() -> None:
     assert calls == ["called"] * 3 and ahead == [2] * 3
 
 
+class Lying:
+    """A relay at a database of its own, with a broker that confirms at once."""
+
+    def __init__(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sessions = Sessions(url, speaks_for="audit")
+        self.relay, self.given = Relay(), []
+        self.relay.container = None
+        self.on_given: Callable[[], None] = lambda: None
+        monkeypatch.setattr("services.bus.outbox.load", lambda: SimpleNamespace(process="audit"))
+        monkeypatch.setattr("services.bus.outbox.sessions_of", lambda _: self.sessions)
+        monkeypatch.setattr("services.bus.outbox.Link", lambda *_, **__: self)
+        self.relay.setup()
+
+    def channel(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def publish(self, _body: bytes, _exchange: str, _kind: str, *, message_id: str, **_: Any) -> None:
+        self.given.append(message_id)
+        self.on_given()
+        self.relay._confirmed(self.relay._tag, False)
+
+    def emits(self, event: Any) -> str:
+        with self.sessions.transaction() as session:
+            return emit(session, event)
+
+    def there(self) -> list[str]:
+        """What lies in the outbox, in its order."""
+        with self.sessions.transaction() as session:
+            return list(session.scalars(sa.select(outbox.c.event_id).order_by(outbox.c.seq)))
+
+    def serves(self) -> None:
+        with self.sessions.engine.connect() as connection:
+            self.relay._serve(connection)
+
+
+@pytest.fixture
+def lying(database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Lying]:
+    found = Lying(database("audit"), monkeypatch)
+    yield found
+    found.sessions.engine.dispose()
+
+
 def test_an_event_that_is_committed_while_a_batch_is_on_its_way_is_not_slept_over(
-    database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    lying: Lying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sessions, given = Sessions(database("audit"), speaks_for="audit"), []
-    relay, left = Relay(), []
-    relay._stopping = False
+    told = [lying.emits(Poked(new_id(), "good"))]
 
-    class Broker:
-        """Confirms at once; what it is given first takes as long as another commit does."""
+    def another() -> None:
+        if len(told) == 1:
+            told.append(lying.emits(Poked(new_id(), "good")))
 
-        def channel(self) -> None: ...
+    def sleeps(wire: int, **_: Any) -> None:
+        woken, *_ = select.select([wire], [], [], 0)
+        lying.relay._stopping = not woken
 
-        def publish(self, _body: bytes, _exchange: str, _kind: str, *, message_id: str, **_: Any) -> None:
-            given.append(message_id)
-            if len(given) == 1:
-                pokes()
-            relay._confirmed(relay._tag, False)
+    lying.on_given = another
+    monkeypatch.setattr("services.bus.outbox.trampoline", sleeps)
+    lying.serves()
+    assert lying.given == told
 
-    def pokes() -> None:
-        with sessions.transaction() as session:
-            emit(session, Poked(new_id(), "good"))
 
-    def sleeps(*_: Any, **__: Any) -> None:
-        with sessions.transaction() as session:
-            left.append(session.scalar(sa.select(sa.func.count()).select_from(outbox)))
-        relay._stopping = True
+def test_traces_gather_until_the_next_round_while_what_somebody_waits_for_goes_at_once(
+    lying: Lying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    waits: list[float] = []
+
+    def sleeps(*_: Any, timeout: float, **__: Any) -> None:
+        waits.append(timeout)
+        if len(waits) == 1:
+            told.append(lying.emits(traced(None, "log_in.begun", at=now())))
+            told.append(lying.emits(Poked(new_id(), "good")))
+        elif len(waits) == 2:
+            assert lying.given == told[1:]
+            time.sleep(timeout)
+        else:
+            lying.relay._stopping = True
 
     monkeypatch.setattr("services.bus.outbox.trampoline", sleeps)
-    monkeypatch.setattr("services.bus.outbox.load", lambda: SimpleNamespace(process="audit"))
-    relay._open, relay._tag, relay._link = set(), 0, Broker()
-    pokes()
-    with sessions.engine.connect() as connection:
-        relay._serve(connection)
-    assert left == [0] and len(given) == 2
-    sessions.engine.dispose()
+    lying.serves()
+    assert lying.given == [told[1], told[0]] and len(waits) == 3 and 0 < waits[1] <= ROUND
+
+
+def test_what_the_broker_has_is_struck_with_the_next_look_or_before_the_process_goes(
+    lying: Lying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, there = lying.emits(Poked(new_id(), "good")), []
+
+    def sleeps(*_: Any, **__: Any) -> None:
+        there.append(lying.there())
+        if len(there) == 1:
+            there[0].append(lying.emits(Poked(new_id(), "good")))
+        else:
+            lying.relay._stopping = True
+
+    monkeypatch.setattr("services.bus.outbox.trampoline", sleeps)
+    lying.serves()
+    second = lying.given[1]
+    assert there == [[first, second], [second]], "a look strikes what the one before carried"
+    lying.relay.stop()
+    assert lying.there() == [], "and a stop what no look will strike"
+
+
+def test_what_was_not_struck_is_sent_once_more_and_then_struck(lying: Lying, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = lying.emits(Poked(new_id(), "good"))
+
+    def sleeps(*_: Any, **__: Any) -> None:
+        lying.relay._stopping = True
+
+    monkeypatch.setattr("services.bus.outbox.trampoline", sleeps)
+    lying.serves()
+    lying.relay._carried, lying.relay._stopping = [], False  # who dies here knows nothing of it any more
+    lying.serves()
+    lying.relay.stop()
+    assert lying.given == [told, told] and lying.there() == []
 
 
 def test_one_that_fails_among_many_goes_the_way_of_all_others_and_undoes_none_of_them(bus: Bus) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from services.db import (
     begun,
     day_of,
     ended_sessions,
+    hold,
     new_id,
     now,
     say_last,
@@ -182,6 +184,36 @@ def test_a_transaction_ends_with_its_last_part_in_one_word(
     with sessions.one_word() as session:
         session.execute(add_key("next"))
     assert "savepoint" not in said[-1]
+
+
+@pytest.mark.parametrize(("asked_for", "waits"), [("it", True), ("another", False)])
+def test_who_asks_for_what_somebody_holds_waits_for_their_end_and_sees_what_they_wrote(
+    sessions: Sessions, said: list[str], asked_for: str, waits: bool
+) -> None:
+    held, seen = Event(), []
+
+    def look() -> None:
+        with sessions.transaction() as session:
+            hold(session, asked_for)
+            held.wait()
+            seen.append(set(session.scalars(sa.select(signing_keys.c.kid))))
+
+    other = Thread(target=look)
+    with sessions.transaction() as session:
+        hold(session, "it")
+        session.execute(add_key("held"))
+        assert len(said) == 1, "it is asked for in one word with the statement behind it"
+        other.start()
+        held.set()
+        other.join(0.3)
+        assert other.is_alive() is waits
+    other.join()
+    assert seen == [{"held"} if waits else set()]
+
+
+def test_nothing_is_held_where_reading_was_announced(sessions: Sessions) -> None:
+    with pytest.raises(TypeError), sessions.reading() as session:
+        hold(session, "it")
 
 
 @pytest.mark.parametrize("part_says", [False, True])

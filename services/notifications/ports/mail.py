@@ -29,6 +29,7 @@ _PERMANENT = range(500, 600)
 _CLOSING = (421,)  # the server's own trouble, not the recipient's [RFC 5321 3.8]
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PLAIN = compat32.clone(linesep="\r\n")
+_BOUNDARY = "=_between_the_parts"  # no quoted-printable text can hold it [RFC 2045 6.7]: none has to be looked for
 _WRITTEN = Charset("utf-8")
 _WRITTEN.body_encoding = QP
 
@@ -189,7 +190,7 @@ def compose(text: MailText, *, sender: str, to: str, message_id: str, language: 
     policy: Any = _PLAIN if to.isascii() else SMTPUTF8
     bodies = ((text.plain, "plain"), (text.html, "html"))
     parts = [MIMEText(body, kind, _WRITTEN, policy=policy) for body, kind in bodies]
-    message = MIMEMultipart("alternative", _subparts=parts, policy=policy)
+    message = MIMEMultipart("alternative", _BOUNDARY, _subparts=parts, policy=policy)
     message["From"], message["To"], message["Subject"] = formataddr(parseaddr(sender)), to, text.subject
     message["Date"], message["Message-ID"] = format_datetime(at), message_id
     message["Auto-Submitted"], message["Content-Language"] = "auto-generated", language
