@@ -31,6 +31,7 @@ from deploy.bench import (
 )
 from deploy.bench.figures import AMOUNTS, CATALOGUE, Row, chosen, write
 from deploy.bench.ground import Ground, NoSpace, ground
+from deploy.bench.rest import come_to_rest
 from deploy.local.failure import StackFailure
 from deploy.local.layout import REPOSITORY
 
@@ -105,6 +106,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _measured(measure: Measure, here: Ground, wanted: Iterable[str], failed: list[str]) -> list[Row]:
     names, began = ", ".join(wanted), time.monotonic()
+    come_to_rest()
     try:
         rows = measure(here)
     except Exception as error:  # one figure that cannot be measured does not hide the others

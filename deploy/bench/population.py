@@ -19,6 +19,7 @@ import psycopg2
 
 from deploy.bench import loads
 from deploy.bench.ground import Ground
+from deploy.bench.rest import come_to_rest
 from deploy.local.loading import SIZES
 from deploy.population.people import Patient
 from services.db import new_id
@@ -44,6 +45,7 @@ def populate(ground: Ground) -> tuple[Patient, ...]:
     finally:
         directory.close()
         dossier.close()
+    come_to_rest()
     with (loads.files(ground) / "patients.csv").open(encoding="utf-8", newline="") as file:
         everyone = [Patient(**line) for line in islice(csv.DictReader(file), 0, None, _every(ground))]
     return tuple(replace(who, usual_name=who.usual_name or None) for who in everyone)

@@ -24,6 +24,7 @@ from deploy.bench.bare_finding import Timed
 from deploy.bench.crew import PASSWORD, People, Visits
 from deploy.bench.crowd import Client, Unanswered, rate
 from deploy.bench.figures import AMOUNTS, BY_ID, CATALOGUE, FIELDS, Figure, Row, chosen, spread, write
+from deploy.bench.rest import CALM, LONGEST, come_to_rest, share_at_work
 from deploy.bench.rounds import absolute, alternate, percentile
 from deploy.local import postgres
 from deploy.local.stack import Stack
@@ -119,6 +120,35 @@ def test_ours_and_the_baseline_are_measured_in_turns_and_their_middles_compared(
     assert order == ["ours", "baseline", "baseline", "ours", "ours", "baseline"]
     row = compared.row("rpc", "small")
     assert (row.ours, row.baseline, row.ratio, row.noise) == (20, 40, 0.5, "0.25–20")
+
+
+@pytest.mark.parametrize(("shares", "rests", "looks"), [
+    ([0.1], True, 1), ([0.9, 0.3, 0.2], True, 3), ([0.9] * LONGEST, False, LONGEST),
+])  # fmt: skip
+def test_the_next_figure_waits_for_what_the_one_before_left_but_not_for_ever(
+    shares: list[float], rests: bool, looks: int
+) -> None:
+    seen = iter(shares)
+    asked: list[float] = []
+    assert come_to_rest(lambda seconds: asked.append(seconds) or next(seen)) is rests
+    assert asked == [CALM] * looks
+
+
+def test_a_core_at_work_is_seen_and_the_share_is_one_of_all() -> None:
+    over = threading.Event()
+
+    def works() -> None:
+        while not over.is_set():
+            pass
+
+    worker = threading.Thread(target=works)
+    worker.start()
+    try:
+        share = share_at_work(0.5)
+    finally:
+        over.set()
+        worker.join()
+    assert 0.5 / (os.cpu_count() or 1) < share <= 1
 
 
 def test_an_absolute_figure_is_the_middle_of_what_was_seen() -> None:
