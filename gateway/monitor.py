@@ -34,7 +34,7 @@ BROKERS: tuple[tuple[str, Purpose, str], ...] = (
 )
 # Of an inbox or an outbox: name of the figure, member of the answer, what it means.
 GAUGES = (
-    ("outbox_depth", "outbox", "depth", "Events not yet with the broker."),
+    ("outbox_depth", "outbox", "depth", "Events not yet with the broker, or since a second at most."),
     ("outbox_oldest_seconds", "outbox", "age", "Age of the eldest of them."),
     ("inbox_depth", "inbox", "depth", "Events not yet worked."),
     ("inbox_oldest_seconds", "inbox", "age", "Age of the eldest of them."),

@@ -62,10 +62,9 @@ def neighbours(ground: Ground) -> list[Row]:
 
 def _beside(ground: Ground, log_in: Crew, full: float) -> Compared:
     seconds = 4 * ground.amount.seconds
-    request = ground.request(ground.person("patient"), PROBE)
 
     def probe() -> float:
-        client = Client(ground.address, request)
+        client = Client(ground.address, ground.request(ground.person("patient"), PROBE))  # with a token that lasts
         try:
             return 1000 * percentile(_probed(client, seconds), 99)
         finally:
