@@ -28,10 +28,10 @@ class Keeper:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 (aiosmtpd's name)
         """Keep one message, with the envelope it came in."""
         content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
-        # Before the message as it came, which nobody takes apart.
+        # Before the message as it came, which nobody takes apart; in a Maildir lines end as files' lines do here.
         said = {"X-Envelope-From": envelope.mail_from or "<>", "X-Envelope-To": ", ".join(envelope.rcpt_tos)}
-        head = "".join(f"{name}: {Header(value).encode(maxlinelen=0)}\r\n" for name, value in said.items())
-        self._maildir.add(head.encode() + content)
+        head = "".join(f"{name}: {Header(value).encode(maxlinelen=0)}\n" for name, value in said.items())
+        self._maildir.add(head.encode() + content.replace(b"\r\n", b"\n"))
         self._maildir.flush()
         return "250 OK"
 
