@@ -12,6 +12,7 @@ from typing import Any
 
 import urllib3
 
+from gateway.slots import Slots
 from services.rpc import RpcClient
 from services.sealing import KeyPair
 from services.settings import load
@@ -29,6 +30,7 @@ class Clients:
         self.pid = os.getpid()
         self.rpc = RpcClient(load())
         self.keys = KeyPair()
+        self.slots = Slots()
         self.store = urllib3.PoolManager(
             maxsize=STORE_CONNECTIONS,
             retries=False,  # a presigned request is one attempt: the body cannot be sent twice

@@ -12,8 +12,10 @@ from typing import Any
 from flask import request
 
 from gateway import multipart, streams
-from gateway.caller import gateway_key
+from gateway.caller import ask, ask_anew, gateway_key
+from gateway.clients import clients
 from gateway.operations import JSON, Shape, loaded
+from services.tokens import Caller
 
 REFUSALS = ("malformed_multipart", "invalid_json")
 """What can be refused of the parts themselves."""
@@ -53,6 +55,31 @@ def one_file(
     with opened(account_id, said) as (metadata, deposit):
         started = start(**metadata, gateway_key=gateway_key())
         return started, put(deposit.file(), started)
+
+
+def one_document(caller: Caller, said: type[Shape], record_id: str) -> dict[str, Any]:
+    """Deposits the one file of this request; gives the service's answer, with the `upload_id` of the deposit.
+
+    Of a series the file goes into a slot and all is asked at once; else it is asked first where the bytes may go.
+    Refuses: as `opened`, documents' `prepare_deposit` and `commit_deposit`, and `streams.store` do.
+    """
+    slots, key = clients().slots, gateway_key()
+    with opened(caller.account_id, said) as (metadata, deposit):
+        about = {"record_id": record_id, **metadata}
+        slot = slots.take(caller, request.content_length)
+        started = slot or ask("documents", "prepare_deposit", **about, gateway_key=key)
+        received = put(deposit.file(), started)
+    there = {"version_id": started["version_id"], **vars(received)}
+    series = slots.is_series(caller)
+    if slot is not None:
+        committed = ask_anew("documents", "deposit", **about, **there, gateway_key=key)
+    else:
+        upload_id, wanted = started["upload_id"], {"gateway_key": key} if series else {}
+        committed = {"upload_id": upload_id}
+        committed |= ask_anew("documents", "commit_deposit", upload_id=upload_id, **there, **wanted)
+    if following := committed.pop("slot", None):
+        slots.keep(caller, following)
+    return committed
 
 
 @contextmanager

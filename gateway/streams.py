@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from threading import Lock
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import urllib3
 from flask import request
@@ -48,11 +48,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Received:
-    """What went into the store: of the plain bytes, as commit_deposit wants them."""
+    """What went into the store: of the plain bytes, as commit_deposit wants them, and the store's receipt for them."""
 
     sha256: str
     size: int
     media_type: str
+    store_version: str | None = None
 
 
 # --- the sender -----------------------------------------------------------------------------------------------------
@@ -177,11 +178,11 @@ def store(
     sealed: Iterator[bytes | bytearray] = seal(watched, key, version_id)
     if size is None or size <= BUFFERED:
         blocks = _gathered(sealed)
-        _put(started["put_url"], iter(blocks), sum(map(len, blocks)))
+        receipt = _put(started["put_url"], iter(blocks), sum(map(len, blocks)))
     else:
         # what the first block shows is refused before the store hears of it
-        _put(started["put_url"], chain([next(sealed)], sealed), sealed_size(size))
-    return watched.received()
+        receipt = _put(started["put_url"], chain([next(sealed)], sealed), sealed_size(size))
+    return replace(watched.received(), store_version=receipt.version)
 
 
 class Watched:
@@ -241,7 +242,7 @@ def store_part(plain: bytes, started: dict[str, Any]) -> str:
     version_id = started["version_id"]
     key = clients().keys.receive(started["sealed_key"], version_id.encode())
     blocks = list(seal_part(plain, key, version_id, started["first_segment"], last=started["last"]))
-    return _put(started["put_url"], iter(blocks), sum(map(len, blocks)))
+    return _put(started["put_url"], iter(blocks), sum(map(len, blocks))).etag
 
 
 def read_through(joined: dict[str, Any]) -> Received:
@@ -260,7 +261,14 @@ def read_through(joined: dict[str, Any]) -> Received:
     return watched.received()
 
 
-def _put(url: str, blocks: Iterator[bytes | bytearray], length: int) -> str:
+class _Receipt(NamedTuple):
+    """What the store says of bytes that it holds in full: a part's name, and that of exactly this version."""
+
+    etag: str
+    version: str | None
+
+
+def _put(url: str, blocks: Iterator[bytes | bytearray], length: int) -> _Receipt:
     """One put of exactly `length` bytes; the store's receipt.
 
     Refuses: Unavailable, and whatever the source of the blocks refuses.
@@ -275,7 +283,8 @@ def _put(url: str, blocks: Iterator[bytes | bytearray], length: int) -> str:
     if answer.status != 200:
         log.warning("object store refused a put", extra={"status": answer.status})
         raise Unavailable(service="object_store")
-    return str(answer.headers.get("ETag", "")).strip('"')
+    version = answer.headers.get("x-amz-version-id")
+    return _Receipt(str(answer.headers.get("ETag", "")).strip('"'), None if version in (None, "", "null") else version)
 
 
 # --- down -----------------------------------------------------------------------------------------------------------

@@ -81,6 +81,20 @@ class Keys:
         """A fresh key for one thing, wrapped by its owner's key."""
         return sealing.wrap(self._key(owner_id, wrapped), sealing.new_key(), self._of_thing(thing_id))
 
+    def new_ahead(self, thing_id: str) -> bytes:
+        """A fresh key for one thing whose owner is not known yet, wrapped by the master key."""
+        return self._master_keys.wrap(sealing.new_key(), self._of_thing(thing_id))
+
+    def own(self, owner_id: str, wrapped: bytes, thing_id: str, wrapped_ahead: bytes) -> bytes:
+        """The key of a thing that has an owner now, wrapped by theirs. Raises BytesTampered when none opens it."""
+        context = self._of_thing(thing_id)
+        return sealing.wrap(self._key(owner_id, wrapped), self._master_keys.unwrap(wrapped_ahead, context), context)
+
+    def hand_over_ahead(self, thing_id: str, wrapped_ahead: bytes, gateway_key: str) -> str:
+        """As `hand_over`, of a key whose thing has no owner yet. Raises ValueError when `gateway_key` is none."""
+        data_key = self._master_keys.unwrap(wrapped_ahead, self._of_thing(thing_id))
+        return sealing.hand_over(gateway_key, data_key, thing_id.encode())
+
     def data_key(self, owner_id: str, wrapped: bytes, thing_id: str, wrapped_data_key: bytes) -> bytes:
         """A thing's key in clear, for a process of this service that looks at its bytes."""
         return sealing.unwrap(self._key(owner_id, wrapped), wrapped_data_key, self._of_thing(thing_id))

@@ -1,6 +1,5 @@
 """Documents of a record: deposit in one request, list, read, download, change the level."""
 
-from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -50,12 +49,11 @@ def deposit_document(record_id: str) -> Any:
     Or a CDA document alone, whose header gives type (LOINC), title, day, language, and the record's patient. Above
     8 MiB the request needs a Content-Length and must end with the standard closing boundary; `uploads` takes any.
     """
-    account_id = authenticate().account_id
+    caller = authenticate()
     if request.mimetype in XML:
-        return _deposit_cda(account_id, record_id)
-    start = partial(ask, "documents", "prepare_deposit", record_id=record_id)
-    started, received = deposits.one_file(account_id, shapes.Metadata, start)
-    return commit(account_id, started["upload_id"], started["version_id"], received)
+        return _deposit_cda(caller.account_id, record_id)
+    committed = deposits.one_document(caller, shapes.Metadata, record_id)
+    return waiting.settled(caller.account_id, committed.pop("upload_id"), committed)
 
 
 def _deposit_cda(account_id: str, record_id: str) -> Any:

@@ -150,8 +150,8 @@ def add_attachment(thread_id: str) -> Any:
     within a day, and until then the caller alone sees it."""
     start = partial(ask, "notifications", "start_attachment", thread_id=thread_id)
     started, received = deposits.one_file(authenticate().account_id, shapes.AttachmentWanted, start)
-    put = {"attachment_id": started["attachment_id"], **vars(received)}
-    return ask_anew("notifications", "commit_attachment", **put)
+    seen = {"sha256": received.sha256, "size": received.size, "media_type": received.media_type}
+    return ask_anew("notifications", "commit_attachment", attachment_id=started["attachment_id"], **seen)
 
 
 @operation(

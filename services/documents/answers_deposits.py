@@ -18,6 +18,8 @@ from services.object_store import Stored
 from services.refusals import InvalidInput
 from services.tokens import Caller
 
+_RECEIPT = 1024  # characters [S3: the most that a version's name has]
+
 
 @dataclass(frozen=True)
 class Made:
@@ -64,9 +66,14 @@ def read_put(put: Put) -> Put:
     attempt = rules.canonical_id(put["version_id"])
     require(
         version_id=attempt is not None, sha256=rules.is_digest(put["sha256"]), size=rules.is_size(put["size"]),
-        media_type=isinstance(put["media_type"], str),
+        media_type=isinstance(put["media_type"], str), store_version=is_receipt(put.get("store_version")),
     )  # fmt: skip
     return {**put, "upload_id": rules.canonical_id(put["upload_id"]) or new_id(), "version_id": attempt or ""}
+
+
+def is_receipt(text: object) -> bool:
+    """Whether the store may have named a version so; None says that it did not."""
+    return text is None or (isinstance(text, str) and 0 < len(text) <= _RECEIPT)
 
 
 def waits(puts: Sequence[Put], uploads: Sequence[store.Row]) -> bool:

@@ -24,6 +24,7 @@ from services.documents.contract_deposits import PART as PART
 from services.documents.contract_deposits import PART_SEGMENTS as PART_SEGMENTS
 from services.documents.contract_deposits import AuthorUnknown as AuthorUnknown
 from services.documents.contract_deposits import CommittedDeposit as CommittedDeposit
+from services.documents.contract_deposits import Deposited as Deposited
 from services.documents.contract_deposits import JoinedUpload as JoinedUpload
 from services.documents.contract_deposits import PartChanged as PartChanged
 from services.documents.contract_deposits import PartsMissing as PartsMissing

@@ -86,26 +86,38 @@ class StartedUpload(TypedDict):
 
 
 class Put(TypedDict):
-    """What the gateway put into the store for one upload: the try, and the plain bytes as it saw them pass."""
+    """What the gateway put into the store for one upload: the try, and the plain bytes as it saw them pass.
+
+    store_version: the store's receipt for exactly these bytes; without it the store is asked what it holds.
+    """
 
     upload_id: str
     version_id: str
     sha256: str
     size: int
     media_type: str
+    store_version: NotRequired[str | None]
 
 
 class CommittedDeposit(TypedDict):
-    """Answer of `commit_deposit`, the same at every repeat.
+    """Answer of `commit_deposit`, the same at every repeat but for `slot`.
 
     duplicate_of: a document of this record with the same bytes, where there is one that the depositor may read; else
-    null, and nothing tells which.
+    null, and nothing tells which. slot: where the next file of the same person may be put ahead of `deposit`, only
+    when the gateway's key came along.
     """
 
     document_id: str
     version_id: str
     record_id: str
     duplicate_of: str | None
+    slot: NotRequired[StartedUpload]
+
+
+class Deposited(CommittedDeposit):
+    """Answer of `deposit`: that of `commit_deposit`, and the upload it was."""
+
+    upload_id: str
 
 
 class Submitted(TypedDict):

@@ -24,7 +24,7 @@ from services.documents import (
     store_wishes,
     wishes,
 )
-from services.documents.asking import Asking, Depositor
+from services.documents.asking import Depositor
 from services.documents.contract import (
     CommittedDeposit,
     PreparedDeposit,
@@ -39,27 +39,28 @@ from services.documents.document_types import document_types
 from services.documents.rules import Metadata
 from services.documents.rules_deposits import types_by_code
 from services.documents.rules_words import indexed
+from services.documents.tries import Tries
 from services.dossier.contract import RecordNotFound
 from services.object_store import Stored
-from services.refusals import InvalidInput, Refusal
-from services.sealing import sealed_size
+from services.refusals import Refusal
 from services.settings import load
 from services.tokens import Caller
 
 CREATED = "document.created"
-_SCOPE = "system/DocumentReference.c"
+PREPARE = "prepare_deposit"
+"""What an Idempotency-Key stands for, of whichever deposit of one file."""
+
+SCOPE = "system/DocumentReference.c"
 
 
-class Deposits(Asking):
+class Deposits(Tries):
     """The entrypoints of deposits of one file, of several, of typed notes and of documents that describe themselves."""
 
-    blobs: Any
-    keys: Any
     _commit_version: Any  # of an upload that replaces a document: versions.py
 
     # --- saying what it will be ---------------------------------------------------------------------------------------
 
-    @rpc(scope=_SCOPE)
+    @rpc(scope=SCOPE)
     def prepare_deposit(
         self, caller: Caller, *, record_id: str, type: str, title: str, act_date: str | None = None,
         language: str | None = None, author: str | None = None, gateway_key: str | None = None,
@@ -80,10 +81,9 @@ class Deposits(Asking):
         [RGD 9(1), RGD Annex 1].
         """
         said = {"type": type, "title": title, "act_date": act_date, "language": language}
-        described = answers_deposits.described([said | _given(details=details)])
+        described, body = described_as(record_id, said, author=author, size=size, details=details)
         rules_deposits.require_size(size, load().upload_max_bytes)
-        body = {"record_id": record_id, **said, **_given(author=author, size=size, details=details)}
-        return self._prepare_one(caller, "prepare_deposit", body, record_id, described, author, gateway_key, size)
+        return self._prepare_one(caller, PREPARE, body, record_id, described, author, gateway_key, size)
 
     @rpc
     def prepare_note(
@@ -100,7 +100,7 @@ class Deposits(Asking):
             caller, "prepare_note", body, record_id, described, None, gateway_key, holder_side=True
         )
 
-    @rpc(scope=_SCOPE)
+    @rpc(scope=SCOPE)
     def prepare_cda(
         self, caller: Caller, *, record_id: str, header: dict[str, Any], gateway_key: str
     ) -> PreparedDeposit | Refusal:
@@ -124,7 +124,7 @@ class Deposits(Asking):
             caller, "prepare_cda", body, record_id, described, author, gateway_key, patient_ids=header["patient_ids"]
         )
 
-    @rpc(scope=_SCOPE)
+    @rpc(scope=SCOPE)
     def prepare_submission(
         self, caller: Caller, *, record_id: str, documents: list[dict[str, Any]]
     ) -> PreparedSubmission | Refusal:
@@ -147,13 +147,18 @@ class Deposits(Asking):
             self._record_key(session, asked, ready.wrapped_key)
             answer: PreparedSubmission | None = once(session, caller, "prepare_submission", body)
             if answer is None:
-                answer = {"upload_ids": self._add_uploads(session, caller, asked, described, author)}
+                at = now()
+                added = [
+                    answers_deposits.new_upload(caller, asked, metadata, at, author, None) for metadata in described
+                ]
+                store_deposits.add_uploads(session, added)
+                answer = {"upload_ids": [row["upload_id"] for row in added]}
                 remember(session, caller, "prepare_submission", body, answer)
             return answer
 
     # --- putting the bytes --------------------------------------------------------------------------------------------
 
-    @rpc(scope=_SCOPE)
+    @rpc(scope=SCOPE)
     def start_upload(self, caller: Caller, *, upload_id: str, gateway_key: str) -> StartedUpload | Refusal:
         """Gives one more try to upload: an object name, a key and a URL that no other try has or will have.
 
@@ -170,28 +175,32 @@ class Deposits(Asking):
 
     # --- making documents of them -------------------------------------------------------------------------------------
 
-    @rpc(scope=_SCOPE)
+    @rpc(scope=SCOPE)
     def commit_deposit(
-        self, caller: Caller, *, upload_id: str, version_id: str, sha256: str, size: int, media_type: str
-    ) -> CommittedDeposit | Refusal:
+        self, caller: Caller, *, upload_id: str, version_id: str, sha256: str, size: int, media_type: str,
+        store_version: str | None = None, gateway_key: str | None = None,
+    ) -> CommittedDeposit | Refusal:  # fmt: skip
         """Puts the uploaded bytes into the record as a document, once: a repeat gets the first answer.
 
         version_id: the try whose bytes are meant. sha256 (hexadecimal), size and media_type are those of the plain
-        bytes as the gateway saw them pass. Rights are asked again, and the store must hold exactly the sealed size,
-        before the transaction that writes document, version, level, trace and the errand to look at the bytes closely:
-        until that was done only the depositor sees the document, and nobody is told of it.
+        bytes as the gateway saw them pass, store_version the store's receipt for them. Rights are asked again, and the
+        store must hold exactly the sealed size where there is no receipt, before the transaction that writes document,
+        version, level, trace and the errand to look at the bytes closely: until that was done only the depositor sees
+        the document, and nobody is told of it. gateway_key: of a gateway process where the same person deposits one
+        file after the other; the answer then holds a slot for the next one.
 
         Refuses: UploadNotFound; UploadExpired; UploadIncomplete; UploadEmpty, UploadTooLarge, MediaTypeNotAllowed;
         AuthorUnknown, RecordNotFound or TypeNotDepositable when the rights have gone; KeyReused when the upload became
         a document of other bytes; Unavailable when the object store does not answer; InvalidInput [RGD 9(1)].
         """
         put: Put = {
-            "upload_id": upload_id, "version_id": version_id, "sha256": sha256, "size": size, "media_type": media_type
+            "upload_id": upload_id, "version_id": version_id, "sha256": sha256, "size": size, "media_type": media_type,
+            "store_version": store_version,
         }  # fmt: skip
-        committed = self._commit(caller, [put], None)
+        committed = self._commit(caller, [put], None, gateway_key)
         return committed if isinstance(committed, Refusal) else committed["documents"][0]
 
-    @rpc(scope=_SCOPE)
+    @rpc(scope=SCOPE)
     def commit_submission(self, caller: Caller, *, puts: list[Put]) -> Submitted | Refusal:
         """Puts several uploads into the record in one transaction: all of them are documents then, or none is.
 
@@ -225,16 +234,9 @@ class Deposits(Asking):
             if refusal is not None or asked is None:
                 return refusal or RecordNotFound()
             record_key = self._record_key(session, asked, ready.wrapped_key)
-            answer: PreparedDeposit | None = once(session, caller, operation, body)
-            if answer is None:
-                at = now()
-                [upload_id] = self._add_uploads(session, caller, asked, described, author, size)
-                # never the URL or the key: what is remembered is stored
-                answer = {
-                    "upload_id": upload_id, "expires_at": rfc3339(at + rules.UPLOAD_LIFETIME),
-                    "max_size": rules_deposits.most_of(described[0].type, load().upload_max_bytes),
-                }  # fmt: skip
-                remember(session, caller, operation, body, answer)
+            answer, row = self._upload(session, caller, operation, body, asked, described[0], author, size)
+            if row is not None:
+                store_deposits.add_uploads(session, [row])
             if gateway_key is None:
                 # an answer of its own; with the bytes at hand the one trace is the deposit's
                 grant = rules.may_deposit(who.scope, described[0].type)
@@ -242,6 +244,23 @@ class Deposits(Asking):
                 return answer
             started = self._start(session, answer["upload_id"], asked, record_key, gateway_key)
             return {**answer, **started}
+
+    def _upload(
+        self, session: Session, caller: Caller, operation: str, body: dict[str, Any], record_id: str,
+        metadata: Metadata, author: str | None, size: int | None = None,
+    ) -> tuple[PreparedDeposit, dict[str, Any] | None]:  # fmt: skip
+        """The one upload under this Idempotency-Key: as it was answered, or a new one, its row not yet written."""
+        answer: PreparedDeposit | None = once(session, caller, operation, body)
+        if answer is not None:
+            return answer, None
+        row = answers_deposits.new_upload(caller, record_id, metadata, now(), author, size)
+        # never the URL or the key: what is remembered is stored
+        answer = {
+            "upload_id": row["upload_id"], "expires_at": rfc3339(row["expires_at"]),
+            "max_size": rules_deposits.most_of(metadata.type, load().upload_max_bytes),
+        }  # fmt: skip
+        remember(session, caller, operation, body, answer)
+        return answer, row
 
     def _refusal(
         self, session: Session, who: Depositor, record_id: str | None, described: list[Metadata], ready: store.Row, *,
@@ -277,16 +296,9 @@ class Deposits(Asking):
             raise RecordNotFound()
         return made
 
-    def _add_uploads(
-        self, session: Session, caller: Caller, record_id: str, described: list[Metadata], author: str | None,
-        size: int | None = None,
-    ) -> list[str]:  # fmt: skip
-        at = now()
-        rows = [answers_deposits.new_upload(caller, record_id, metadata, at, author, size) for metadata in described]
-        store_deposits.add_uploads(session, rows)
-        return [row["upload_id"] for row in rows]
-
-    def _commit(self, caller: Caller, puts: list[Put], submission_id: str | None) -> Submitted | Refusal:
+    def _commit(
+        self, caller: Caller, puts: list[Put], submission_id: str | None, gateway_key: str | None = None
+    ) -> Submitted | Refusal:
         puts = sorted((answers_deposits.read_put(put) for put in puts), key=lambda put: put["upload_id"])
         whose = caller.account_id, caller.capacity
         with self.db.reading(caller) as session:
@@ -320,7 +332,10 @@ class Deposits(Asking):
                 answers_deposits.made(who, upload, put, stored[put["upload_id"]], at, submission_id)
                 for upload, put in zip(uploads, puts, strict=True)
             ]
-            return self._written(session, who, asked_of, made, submission_id, against)
+            written = self._written(session, who, asked_of, made, submission_id, against)
+            if gateway_key is not None:
+                written["documents"][0]["slot"] = self._slot(session, caller, gateway_key)
+            return written
 
     def _settled(
         self, session: Session, caller: Caller, puts: list[Put], uploads: list[store.Row]
@@ -350,17 +365,20 @@ class Deposits(Asking):
             refusal = refusal or rules.refused_content(kind, put["media_type"], put["size"], load().upload_max_bytes)
         stored: dict[str, Stored] = {}
         for put in puts if refusal is None else ():
-            found: Stored | None = self.blobs.stored(put["version_id"])
-            if found is None or found.size != sealed_size(put["size"]):
+            found = self._in_store(put)
+            if found is None:
                 return UploadIncomplete()
             stored[put["upload_id"]] = found
         return refusal or stored
 
     def _written(
         self, session: Session, who: Depositor, record_id: str, made: list[answers_deposits.Made],
-        submission_id: str | None, against: Sequence[store.Row],
+        submission_id: str | None, against: Sequence[store.Row], upload: dict[str, Any] | None = None,
     ) -> Submitted:  # fmt: skip
-        """New documents in the record, each with its trace, and what their answers point out."""
+        """New documents in the record, each with its trace, and what their answers point out.
+
+        upload: the row of one that is not written yet.
+        """
         like = store_deposits.same_bytes(session, who.scope, record_id, [each.version["sha256"] for each in made])
         noted: list[dict[str, Any]] = []
         done: list[CommittedDeposit] = []
@@ -370,42 +388,27 @@ class Deposits(Asking):
             like.setdefault(each.version["sha256"], document_id)
             grant = wishes.granted(who, each.kind, against)
             answers.allow(session, who.caller, CREATED, grant, record_id=record_id, object_id=document_id)
-            noted.append({
-                "upload_id": each.document["upload_id"], "document_id": document_id, "version_id": version_id,
-                "duplicate_of": again, "words": indexed(each.document["title"]),
-            })  # fmt: skip
-            done.append({
-                "document_id": document_id, "version_id": version_id, "record_id": record_id, "duplicate_of": again,
-            })  # fmt: skip
+            told = {"document_id": document_id, "version_id": version_id, "duplicate_of": again}
+            noted.append({"upload_id": each.document["upload_id"], **told})
+            done.append({**told, "record_id": record_id})
         store_deposits.add_documents(
-            session, [each.document for each in made], [each.version for each in made],
-            [each.level for each in made], noted,
+            session, [each.document for each in made], [each.version for each in made], [each.level for each in made],
+            [{"document_id": each.document["document_id"], "words": indexed(each.document["title"])} for each in made],
         )  # fmt: skip
+        if upload is None:
+            store_deposits.note_deposited(session, noted)
+        else:
+            store_deposits.add_done(session, {**upload, **noted[0]})
         return {"submission_id": submission_id or "", "documents": done}
 
-    def _start(
-        self, session: Session, upload_id: str, record_id: str, record_key: bytes, gateway_key: str
-    ) -> StartedUpload:
-        version_id = new_id()
-        wrapped_key = self.keys.new_data_key(record_id, record_key, version_id)
-        sealed_key = self._sealed_key(record_id, record_key, version_id, wrapped_key, gateway_key)
-        store_deposits.add_attempt(session, upload_id, version_id, wrapped_key, record_id, now())
-        return {
-            "version_id": version_id,
-            "put_url": self.blobs.put_url(version_id, contract.URL_LIFETIME),
-            "sealed_key": sealed_key,
-            "max_size": load().upload_max_bytes,
-        }
 
-    def _sealed_key(
-        self, record_id: str, record_key: bytes, version_id: str, wrapped_key: bytes, gateway_key: str
-    ) -> str:
-        try:
-            sealed: str = self.keys.hand_over(record_id, record_key, version_id, wrapped_key, gateway_key)
-        except ValueError:
-            raise InvalidInput(errors=[{"pointer": "/gateway_key", "message": "invalid"}]) from None
-        return sealed
+def described_as(
+    record_id: str, said: dict[str, Any], **besides: Any
+) -> tuple[list[Metadata], dict[str, Any]]:  # fmt: skip
+    """What was said of one document, checked, and all of it as an Idempotency-Key stands for it.
 
-
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+    besides: `details` among them; what is None was not said. Refuses: InvalidInput with every error in it.
+    """
+    given = {name: value for name, value in besides.items() if value is not None}
+    details = {"details": given["details"]} if "details" in given else {}
+    return answers_deposits.described([said | details]), {"record_id": record_id, **said, **given}

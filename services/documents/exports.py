@@ -28,7 +28,7 @@ class Exporting(Asking):
     """The entrypoints of exports."""
 
     blobs: Any
-    _sealed_key: Any  # deposits.py
+    _sealed_key: Any  # tries.py
 
     @rpc
     def begin_export(self, caller: Caller, *, record_id: str) -> BegunExport | Refusal:

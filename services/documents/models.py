@@ -235,14 +235,21 @@ attempts = sa.Table(
     "attempts", metadata,
     # every try has an object name and a data key of its own: the nonces count segments, a key may seal once only
     sa.Column("version_id", _Id, primary_key=True),
-    sa.Column("upload_id", _Id, sa.ForeignKey("uploads.upload_id"), nullable=False),
+    # null of a slot: a try that is given ahead, to an account in one capacity, its key wrapped by the master key
+    sa.Column("upload_id", _Id, sa.ForeignKey("uploads.upload_id")),
+    sa.Column("account_id", _Id),
+    sa.Column("capacity", sa.Text),
     sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
-    sa.Column("key_record_id", _Id, sa.ForeignKey("record_keys.record_id"), nullable=False),
+    sa.Column("key_record_id", _Id, sa.ForeignKey("record_keys.record_id")),
     sa.Column("started_at", _Moment, nullable=False),
     # set before the object is removed, so that a late commit cannot take bytes that are going away
     sa.Column("condemned_at", _Moment),
     # the store's name for bytes that come in parts, until they are put together
     sa.Column("multipart_id", sa.Text),
+    sa.CheckConstraint("num_nonnulls(upload_id, account_id) = 1", name="of"),
+    sa.CheckConstraint(
+        "num_nonnulls(account_id, capacity) <> 1 and num_nonnulls(upload_id, key_record_id) <> 1", name="ahead"
+    ),
     sa.Index("ix_attempts_started_at", "started_at"),
     sa.Index("ix_attempts_upload_id", "upload_id"),
 )  # fmt: skip

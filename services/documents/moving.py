@@ -32,7 +32,7 @@ class Moving(Service):
 
     def _move(self, session: Session, told: RecordsMerged | RecordsUnmerged, leads_to: str | None) -> None:
         """Notes the news; where every document belongs follows from all that was noted, in whatever order it came."""
-        store_moves.move_alone(session)
+        store_moves.move_alone(session, told.merged_record_id)
         if not store_moves.note(session, told.merged_record_id, leads_to, told.merge_id, told.version):
             return
         record_id = store_moves.end_of(session, told.merged_record_id)

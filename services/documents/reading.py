@@ -37,7 +37,7 @@ class Reading(Asking):
 
     blobs: Any
     keys: Any
-    _sealed_key: Any  # deposits.py
+    _sealed_key: Any  # tries.py
 
     @rpc(scope="system/DocumentReference.rs")
     def read_document(self, caller: Caller, *, document_id: str) -> Document | Refusal:

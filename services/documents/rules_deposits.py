@@ -52,7 +52,7 @@ def require_puts(puts: object) -> None:
     if not isinstance(puts, list) or not 1 <= len(puts) <= MOST_AT_ONCE:
         raise _invalid("/puts", "length")
     names = {"upload_id", "version_id", "sha256", "size", "media_type"}
-    if any(not isinstance(put, dict) or set(put) != names for put in puts):
+    if any(not isinstance(put, dict) or set(put) - {"store_version"} != names for put in puts):
         raise _invalid("/puts", "object")
     if len({put["upload_id"] for put in puts}) != len(puts):
         raise _invalid("/puts", "invalid")

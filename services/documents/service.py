@@ -38,6 +38,7 @@ from services.documents.removals import Removing
 from services.documents.restrictions import Restrictions
 from services.documents.rotation import Rotation
 from services.documents.scrubs import Scrubbing
+from services.documents.series import Series
 from services.documents.timeline import Timelines
 from services.documents.versions import Versions
 from services.documents.views import Views
@@ -58,8 +59,8 @@ log = logging.getLogger(__name__)
 
 
 class Documents(
-    Versions, Parts, Removing, Ends, Exporting, Scrubbing, Checking, Reading, Corrections, Rectifications, Wishes,
-    Moving, Rotation, Collections, Confidentiality, Restrictions, PatientBlocks, Withholdings, Views,
+    Series, Versions, Parts, Removing, Ends, Exporting, Scrubbing, Checking, Reading, Corrections, Rectifications,
+    Wishes, Moving, Rotation, Collections, Confidentiality, Restrictions, PatientBlocks, Withholdings, Views,
     Timelines, Imaging, Finding, Wording, Prescribed, Dispensing,
 ):  # fmt: skip
     """Deposit, list, read, open; how confidential a document is, whom it is hidden from, and who sees it."""

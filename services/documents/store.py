@@ -67,7 +67,7 @@ def _granted(scope: Scope) -> sa.ColumnElement[bool]:
 
 def _unfinished(scope: Scope) -> sa.ColumnElement[bool]:
     """Deposits of who reads that others do not see yet, or never will."""
-    if scope.account_id is None or not (scope.clauses or scope.author_id):
+    if scope.account_id is None or (not scope.clauses and scope.author_id is None):
         return sa.false()
     kind = "holder" if scope.holder_side else "professional"
     own = (documents.c.account_id == scope.account_id) & (documents.c.author_kind == kind)

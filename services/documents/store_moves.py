@@ -8,7 +8,21 @@ from sqlalchemy.orm import Session
 
 from services.documents.models import record_moves
 
-_ALONE = sa.text("select pg_advisory_xact_lock(hashtextextended('record_moves', 0))")
+_ALONE = sa.text(
+    """
+    select pg_advisory_xact_lock(hashtextextended('record_moves', 0));
+    select pg_advisory_xact_lock(hashtextextended('record_moves ' || cast(:record_id as text), 0))
+    """
+)
+STAYS = """
+    select pg_advisory_xact_lock_shared(
+        hashtextextended('record_moves ' || cast(cast(:record_id as uuid) as text), 0)
+    )
+"""
+"""Has a move of `record_id` wait for this transaction: said before it is read where that record leads.
+
+Any number of them at once; the documents they write are there when the move looks for what it has to move.
+"""
 
 _END = sa.text(
     """
@@ -41,9 +55,9 @@ _LED_HERE = """
 _MOVE = tuple(sa.text(_LED_HERE.format(table=table)) for table in ("uploads", "documents", "binders", "deposit_wishes"))
 
 
-def move_alone(session: Session) -> None:
-    """Makes every other move wait for this transaction."""
-    session.execute(_ALONE)
+def move_alone(session: Session, record_id: str) -> None:
+    """Makes every other move wait for this transaction, and this one for who writes into the record meanwhile."""
+    session.execute(_ALONE, {"record_id": record_id})
 
 
 def note(session: Session, record_id: str, leads_to: str | None, merge_id: str, version: int) -> bool:

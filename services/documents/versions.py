@@ -39,9 +39,7 @@ from services.documents.contract import (
 )
 from services.documents.deposits import Deposits
 from services.documents.document_types import document_types
-from services.object_store import Stored
 from services.refusals import Refusal
-from services.sealing import sealed_size
 from services.settings import load
 from services.tokens import Caller
 
@@ -150,7 +148,7 @@ class Versions(Deposits):
         """Makes uploaded bytes the next version of the document that their upload replaces, once."""
         asked, record_id = self._find(upload.replaces)
         who = self._depositor(caller, record_id, upload.author_id)
-        stored = self._stored_version(put)
+        stored = self._in_store(put)
         at = now()
         with self.db.transaction(caller) as session:
             tries = {put["upload_id"]: put["version_id"]}
@@ -178,11 +176,6 @@ class Versions(Deposits):
             }  # fmt: skip
             store_deposits.note_deposited(session, [{**done, "upload_id": put["upload_id"]}])
             return {"submission_id": "", "documents": [done]}
-
-    def _stored_version(self, put: Put) -> Stored | None:
-        """What the store holds of a try, where that is all of it; asked with no transaction open."""
-        found: Stored | None = self.blobs.stored(put["version_id"])
-        return found if found is not None and found.size == sealed_size(put["size"]) else None
 
     def _restore(self, session: Session, who: Depositor, row: store.Row, old: store.Row) -> Restored:
         at, version_id = now(), new_id()

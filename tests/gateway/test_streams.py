@@ -103,8 +103,10 @@ def test_what_goes_up_comes_down_and_lies_sealed(store: Store, size: int, told: 
         assert refused.value.code == "length_required"
         return
     started, received = put(store, data, len(data) if told else None)
-    expected = streams.Received(hashlib.sha256(data).hexdigest(), len(data), "application/pdf")
-    assert received == expected
+    there = store.blobs.stored(started["version_id"])
+    assert there is not None and there.size == sealing.sealed_size(len(data))
+    expected = streams.Received(hashlib.sha256(data).hexdigest(), len(data), "application/pdf", there.version)
+    assert received == expected and there.version, "the store's own name for exactly these bytes is their receipt"
     stored = store.raw(started)
     assert stored is not None and len(stored) == sealing.sealed_size(len(data))
     assert b"%PDF-1.4" not in stored and b"secret" not in stored and started["key"] not in stored

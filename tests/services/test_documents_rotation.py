@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from services.documents.contract import UploadExpired
 from services.documents.ports.keys import Keys
 from services.keys import KeyFile
 from services.sealing import BytesTampered
 from tests.builders import pdf
+from tests.services.test_documents_series import Series
 from tests.services.ward import Ward, at_once
 
 NEW = os.urandom(32)
@@ -60,6 +62,19 @@ def test_what_the_old_key_wrapped_does_not_open_under_the_new_one_alone(before: 
     before.house.documents.keys = Keys(KeyFile("new", {"new": NEW}))
     with pytest.raises(BytesTampered):
         before.read(before.holder, document_id)
+
+
+def test_a_slot_given_before_a_rotation_is_good_as_long_as_its_master_key_is_there(before: Ward, old: bytes) -> None:
+    series = Series(before, before.present())
+    there, late = (series.put(series.slot(), pdf(name)) for name in ("avant", "trop tard"))
+    before.house.documents.keys = Keys(KeyFile("new", {"1": old, "new": NEW}))
+    before.house.documents._rotate_keys()
+    made = series.deposit(there)
+    before.examine()
+    before.house.documents.keys = Keys(KeyFile("new", {"new": NEW}))
+    assert before.read(before.holder, made["document_id"]) == pdf("avant")
+    with pytest.raises(UploadExpired):
+        series.deposit(late)
 
 
 def test_a_rotation_touches_no_object_and_no_data_key(before: Ward, old: bytes) -> None:

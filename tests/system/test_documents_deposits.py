@@ -13,6 +13,7 @@ from deploy.agency import establishment
 from deploy.software import Software
 from deploy.visitors import Stream, Visitor, mail_text, wait_for
 from tests.builders import any_matricule, pdf, png
+from tests.conftest import wait_for_query
 from tests.system.conftest import Village
 
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # joserfc's word to who signs; it has a new name
@@ -41,6 +42,12 @@ def submit(who: Visitor, patient: Visitor, files: list[bytes], *, described: int
     parts = [("metadata", (None, json.dumps({"documents": documents}), "application/json"))]
     parts += [("file", (f"{number}", data, "application/octet-stream")) for number, data in enumerate(files)]  # type: ignore[misc]
     return who.raw("POST", f"/records/{patient.ids['record_id']}/submissions", files=parts, headers={**WAIT, **headers})
+
+
+def send(who: Visitor, patient: Visitor, data: bytes, **headers: str) -> requests.Response:
+    said = json.dumps({"type": "medical_report", "title": "Suite"})
+    parts = [("metadata", (None, said, "application/json")), ("file", ("x", data, "application/octet-stream"))]
+    return who.raw("POST", f"/records/{patient.ids['record_id']}/documents", files=parts, headers={**WAIT, **headers})
 
 
 def cda(matricule: str, code: str = "11502-2", title: str = "Biologie du 20 novembre", begin: str = "") -> bytes:
@@ -79,6 +86,38 @@ def test_several_files_are_deposited_together_or_not_at_all(
     assert len(doctor.documents(patient.ids["record_id"])) == count
     [copy] = submit(doctor, patient, [files[0]]).json()["documents"]
     assert copy["duplicate_of"] == made[0]["document_id"]
+
+
+def test_files_one_after_the_other_go_into_slots_and_each_is_a_document_like_any_other(
+    village: Village, patient: Visitor, doctor: Visitor
+) -> None:
+    files = [pdf(f"Suite {number}", size=50_000) for number in range(12)]
+    made = [send(doctor, patient, data).json() for data in files]
+    [before, *ids] = [one["document_id"] for one in made]
+    assert len({before, *ids}) == 12 and {one["state"] for one in made} == {"available"}
+    assert all("slot" not in one and "upload_id" not in one for one in made), "it never leaves the gateway"
+    assert [patient.raw("GET", f"/documents/{each}/content").content for each in (before, *ids)] == files
+
+    def traced() -> list[str] | None:
+        entries = patient.ask("GET", f"/records/{patient.ids['record_id']}/access-history?limit=100")["entries"]
+        told = [one["object_id"] for one in entries if one["action"] == "document.created"]
+        found = sorted(each for each in told if each in {before, *ids})
+        return found if len(found) >= 12 else None
+
+    assert wait_for(traced, "the traces") == sorted([before, *ids]), "one each"
+    # what goes into a slot was said and deposited in one moment
+    in_slots = (
+        "select count(*) from uploads join documents using (document_id)"
+        f" where uploads.prepared_at = deposited_at and document_id = any ('{{{','.join(ids)}}}')"
+    )
+    database = village.platform.settings("documents").database_url
+    assert int(str(wait_for_query(database, in_slots))) >= 6
+    assert problem(send(village.professional("doctor a"), patient, files[0])) == (404, "record_not_found")
+    again = {"Idempotency-Key": "suite"}
+    first, second = (send(doctor, patient, files[3], **again).json() for _ in range(2))
+    assert first["document_id"] == second["document_id"] not in ids and first["duplicate_of"] == ids[2]
+    assert problem(send(doctor, patient, files[4], **again)) == (422, "idempotency_key_reused")
+    assert problem(send(doctor, patient, b"\x00 nonsense")) == (415, "unsupported_media_type")
 
 
 def test_the_holder_types_a_note_and_no_professional_does(patient: Visitor, doctor: Visitor) -> None:
