@@ -15,6 +15,7 @@ from gateway import multipart, streams
 from gateway.caller import ask, ask_anew, gateway_key
 from gateway.clients import clients
 from gateway.operations import JSON, Shape, loaded
+from services.refusals import Refusal
 from services.tokens import Caller
 
 REFUSALS = ("malformed_multipart", "invalid_json")
@@ -63,16 +64,21 @@ def one_document(caller: Caller, said: type[Shape], record_id: str) -> dict[str,
     Of a series the file goes into a slot and all is asked at once; else it is asked first where the bytes may go.
     Refuses: as `opened`, documents' `prepare_deposit` and `commit_deposit`, and `streams.store` do.
     """
-    slots, key = clients().slots, gateway_key()
+    slots, key, length = clients().slots, gateway_key(), request.content_length
     with opened(caller.account_id, said) as (metadata, deposit):
-        about = {"record_id": record_id, **metadata}
-        slot = slots.take(caller, request.content_length)
-        started = slot or ask("documents", "prepare_deposit", **about, gateway_key=key)
-        received = put(deposit.file(), started)
+        about = {"record_id": record_id, **metadata, "gateway_key": key}
+        slot = slots.take(caller, length)
+        started = slot or ask("documents", "prepare_deposit", **about)
+        try:
+            received = put(deposit.file(), started)
+        except Refusal:
+            if slot is not None:  # who may not deposit hears that first, and it is traced
+                ask_anew("documents", "prepare_deposit", **about)
+            raise
     there = {"version_id": started["version_id"], **vars(received)}
-    series = slots.is_series(caller)
+    series = slots.is_series(caller, length)
     if slot is not None:
-        committed = ask_anew("documents", "deposit", **about, **there, gateway_key=key)
+        committed = ask_anew("documents", "deposit", **about, **there)
     else:
         upload_id, wanted = started["upload_id"], {"gateway_key": key} if series else {}
         committed = {"upload_id": upload_id}

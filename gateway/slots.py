@@ -12,8 +12,8 @@ from typing import Any
 
 from services.tokens import Caller
 
-KEPT = 45.0  # seconds; the URL in it lives for 60
-LARGEST = 8 * 1024 * 1024  # bytes of a request; a bigger one is worth to be asked about before it is put
+KEPT = 30.0  # seconds; the URL in it lives for 60, and all of the file is here before it is put
+LARGEST = 2 * 1024 * 1024  # bytes of a request; a bigger one is worth to be asked about before it is put
 
 _Who = tuple[str, str]
 
@@ -29,7 +29,7 @@ class Slots:
 
     def take(self, caller: Caller, length: int | None) -> dict[str, Any] | None:
         """A slot of this caller's, which nobody else will have; None where there is none, or not for so many bytes."""
-        if length is None or length > LARGEST:
+        if not fits(length):
             return None
         with self._lock:
             kept = self._kept.get(_who(caller), [])
@@ -42,10 +42,17 @@ class Slots:
     def keep(self, caller: Caller, slot: dict[str, Any]) -> None:
         """Has a slot ready for this caller's next file."""
         with self._lock:
-            self._kept.setdefault(_who(caller), []).append((time.monotonic() + KEPT, slot))
+            at = time.monotonic()
+            living = [each for each in self._kept.get(_who(caller), []) if each[0] > at]
+            self._kept[_who(caller)] = [*living, (at + KEPT, slot)]
 
-    def is_series(self, caller: Caller) -> bool:
-        """Whether this caller has deposited here lately, as they do now: who deposits once leaves no slot unused."""
+    def is_series(self, caller: Caller, length: int | None) -> bool:
+        """Whether this caller has lately deposited here what fits into a slot, as they do now.
+
+        Who deposits once, or only what is big, leaves no slot unused.
+        """
+        if not fits(length):
+            return False
         with self._lock:
             at = time.monotonic()
             self._sweep(at)
@@ -58,6 +65,11 @@ class Slots:
             self._swept = at
             self._kept = {who: kept for who, kept in self._kept.items() if any(until > at for until, _ in kept)}
             self._lately = {who: last for who, last in self._lately.items() if at - last < KEPT}
+
+
+def fits(length: int | None) -> bool:
+    """Whether a request of so many bytes may go into a slot; None is that of one which does not say."""
+    return length is not None and length <= LARGEST
 
 
 def _who(caller: Caller) -> _Who:

@@ -85,10 +85,17 @@ class Keys:
         """A fresh key for one thing whose owner is not known yet, wrapped by the master key."""
         return self._master_keys.wrap(sealing.new_key(), self._of_thing(thing_id))
 
-    def own(self, owner_id: str, wrapped: bytes, thing_id: str, wrapped_ahead: bytes) -> bytes:
-        """The key of a thing that has an owner now, wrapped by theirs. Raises BytesTampered when none opens it."""
+    def own(self, owner_id: str, wrapped: bytes, thing_id: str, wrapped_ahead: bytes) -> bytes | None:
+        """The key of a thing that has an owner now, wrapped by theirs; None where no master key opens it any more.
+
+        Raises BytesTampered when none opens the owner's.
+        """
         context = self._of_thing(thing_id)
-        return sealing.wrap(self._key(owner_id, wrapped), self._master_keys.unwrap(wrapped_ahead, context), context)
+        try:
+            data_key = self._master_keys.unwrap(wrapped_ahead, context)
+        except sealing.BytesTampered:
+            return None
+        return sealing.wrap(self._key(owner_id, wrapped), data_key, context)
 
     def hand_over_ahead(self, thing_id: str, wrapped_ahead: bytes, gateway_key: str) -> str:
         """As `hand_over`, of a key whose thing has no owner yet. Raises ValueError when `gateway_key` is none."""

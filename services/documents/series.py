@@ -62,7 +62,8 @@ class Series(Deposits):
             record_key = self._record_key(session, asked, ready.wrapped_key)
             prepared, upload = self._upload(session, caller, PREPARE, body, asked, described[0], author)
             put["upload_id"] = prepared["upload_id"]
-            own_key = self._own_key(asked, record_key, put["version_id"], ready.slot_key)
+            slot_key = ready.slot_key and bytes(ready.slot_key)
+            own_key = slot_key and self.keys.own(asked, record_key, put["version_id"], slot_key)
             if upload is not None and own_key and ready.wrapped_key and ready.stays:
                 upload |= {"try_key": own_key, "try_record": asked}
                 return self._deposited(session, caller, who, upload, put, stored, ready, gateway_key)
@@ -70,7 +71,7 @@ class Series(Deposits):
                 store_deposits.add_uploads(session, [upload])
             if own_key:
                 store_slots.become_try(session, put["version_id"], put["upload_id"], asked, own_key)
-        # an upload that was there before, or a record whose first document it is, or one that moves: step by step
+        # an upload that was there before, a record whose first document it is, or one that moves or ends: step by step
         committed = self._commit(caller, [put], None, gateway_key)
         if isinstance(committed, Refusal):
             return committed

@@ -11,6 +11,7 @@ Every call asks dossier first, with no transaction open, and then works in one t
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 from nameko.timer import timer
 
@@ -82,24 +83,30 @@ class Documents(
     def sweep_orphans(self) -> None:
         """Removes objects that no commit took within a day, then their rows, and uploads and openings long over."""
         at = now()
-        with self.db.transaction() as session:
-            condemned = store.condemn_attempts(session, at - rules.UPLOAD_LIFETIME, at, SWEEP_BATCH)
-        for version_id, multipart_id in condemned:
-            try:
-                if multipart_id:
-                    self.blobs.forget_parts(version_id, multipart_id)
-                self.blobs.remove(version_id)
-            except Unavailable:
-                log.warning("sweep interrupted", extra={"kind": "object_store"})
-                return
-            with self.db.transaction() as session:
-                store.forget_attempt(session, version_id)
+        try:
+            while self._sweep_tries(at) == SWEEP_BATCH:
+                pass
+        except Unavailable:
+            log.warning("sweep interrupted", extra={"kind": "object_store"})
+            return
         with self.db.transaction() as session:
             store.forget_uploads(session, at - rules.UPLOAD_LIFETIME)
             store.forget_opens(session, at - rules.OPEN_LONGEST)
             self._forget_wrong_codes(session, at)
         self._forget_studies(at)
         self._forget_exports(at)
+
+    def _sweep_tries(self, at: datetime) -> int:
+        """Removes the objects of some tries that came to nothing, slots that nobody used among them; says how many."""
+        with self.db.transaction() as session:
+            condemned = store.condemn_attempts(session, at - rules.UPLOAD_LIFETIME, at, SWEEP_BATCH)
+        for version_id, multipart_id in condemned:
+            if multipart_id:
+                self.blobs.forget_parts(version_id, multipart_id)
+            self.blobs.remove(version_id)
+            with self.db.transaction() as session:
+                store.forget_attempt(session, version_id)
+        return len(condemned)
 
     @timer(interval=BLOCKS_EVERY)
     def look_after_blocks(self) -> None:

@@ -11,7 +11,7 @@ from services.documents.models import record_moves
 _ALONE = sa.text(
     """
     select pg_advisory_xact_lock(hashtextextended('record_moves', 0));
-    select pg_advisory_xact_lock(hashtextextended('record_moves ' || cast(:record_id as text), 0))
+    select pg_advisory_xact_lock(hashtextextended('record_moves ' || cast(cast(:record_id as uuid) as text), 0))
     """
 )
 STAYS = """

@@ -36,7 +36,8 @@ def ready_with(
     """What a record has ready for deposits, as `store_deposits.ready_for`, and `slot_key`: the wrapped key of a
     person's own slot, held until the commit; None where it is not theirs, too old or used.
 
-    `stays`: whether the record speaks for itself; no merge that was not noted yet is noted before the commit.
+    `stays`: whether the record speaks for itself and was not deleted; no merge that was not noted yet is noted before
+    the commit.
     """
     asked = {"record_id": record_id, "slot": version_id, "account_id": account_id, "capacity": capacity,
              "not_before": not_before}  # fmt: skip
@@ -52,7 +53,9 @@ _READY = planned_once(
         select (select wrapped_key from record_keys where record_id = cast(:record_id as uuid)) as wrapped_key,
                {store_wishes.opposing("cast(:record_id as uuid)")} as opposed,
                not exists (select from record_moves where record_id = cast(:record_id as uuid)
-                              and leads_to is not null) as stays,
+                              and leads_to is not null)
+               and not exists (select from record_keys where record_id = cast(:record_id as uuid)
+                                  and deleted_at is not null) as stays,
                (select wrapped_key from attempts where version_id = cast(:slot as uuid)
                    and account_id = cast(:account_id as uuid) and capacity = :capacity
                    and condemned_at is null and started_at > :not_before) as slot_key

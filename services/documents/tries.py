@@ -14,7 +14,7 @@ from services.documents.asking import Asking
 from services.documents.contract import Put, StartedUpload
 from services.object_store import Stored
 from services.refusals import InvalidInput
-from services.sealing import BytesTampered, sealed_size
+from services.sealing import sealed_size
 from services.settings import load
 from services.tokens import Caller
 
@@ -43,16 +43,6 @@ class Tries(Asking):
             sealed_key = self.keys.hand_over_ahead(version_id, wrapped_key, gateway_key)
         store_slots.add(session, version_id, caller.account_id, caller.capacity, wrapped_key, now())
         return self._started(version_id, sealed_key)
-
-    def _own_key(self, record_id: str, record_key: bytes, version_id: str, slot_key: bytes | None) -> bytes | None:
-        """A slot's key under that of the record its bytes come into; None without a slot, or without its master key."""
-        if slot_key is None:
-            return None
-        try:
-            own: bytes = self.keys.own(record_id, record_key, version_id, bytes(slot_key))
-        except BytesTampered:
-            return None
-        return own
 
     def _started(self, version_id: str, sealed_key: str) -> StartedUpload:
         return {

@@ -54,21 +54,35 @@ def test_a_slot_is_given_while_its_url_lives(clock: list[float]) -> None:
 
 def test_a_series_begins_with_the_second_deposit_and_ends_with_a_pause(clock: list[float]) -> None:
     kept = Slots()
-    assert not kept.is_series(DOCTOR)
+    assert not kept.is_series(DOCTOR, 10)
     clock[0] += KEPT - 1
-    assert kept.is_series(DOCTOR) and not kept.is_series(replace(DOCTOR, capacity="patient"))
+    assert kept.is_series(DOCTOR, 10) and not kept.is_series(replace(DOCTOR, capacity="patient"), 10)
     clock[0] += KEPT + 1
-    assert not kept.is_series(DOCTOR)
+    assert not kept.is_series(DOCTOR, 10)
+
+
+@pytest.mark.parametrize("length", [LARGEST + 1, None])
+def test_what_fits_into_no_slot_is_no_series_and_asks_for_none(length: int | None) -> None:
+    kept = Slots()
+    assert not any(kept.is_series(DOCTOR, length) for _ in range(3)) and not kept.is_series(DOCTOR, 10)
+
+
+def test_slots_that_nobody_takes_do_not_gather(clock: list[float]) -> None:
+    kept = Slots()
+    for _ in range(1000):
+        kept.keep(DOCTOR, SLOT)
+        clock[0] += 1
+    assert len(kept._kept[DOCTOR.account_id, "professional"]) <= KEPT + 1
 
 
 def test_who_is_gone_is_forgotten(clock: list[float]) -> None:
     kept = Slots()
     for _ in range(100):
         who = caller("professional")
-        kept.is_series(who)
+        kept.is_series(who, 10)
         kept.keep(who, SLOT)
     clock[0] += KEPT + 1
-    kept.is_series(DOCTOR)
+    kept.is_series(DOCTOR, 10)
     assert list(kept._lately) == [(DOCTOR.account_id, "professional")] and not kept._kept
 
 

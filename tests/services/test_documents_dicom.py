@@ -86,10 +86,9 @@ def test_of_many_frames_the_first_64_have_pictures() -> None:
 
 
 def test_a_frame_in_several_fragments_is_told_part_by_part() -> None:
-    whole = dcmread(io.BytesIO(made.image(syntax=JPEGBaseline8Bit)))
-    packed = look(made.image(syntax=JPEGBaseline8Bit))
+    first = made.image(syntax=JPEGBaseline8Bit)  # one file for all: the next one's names may be a digit longer
+    whole, packed = dcmread(io.BytesIO(first)), look(first)
     assert packed.image is not None
-    first = made.image(syntax=JPEGBaseline8Bit)
     at, length = packed.image.frames[0]
     stream = first[at : at + length]
     whole.PixelData = encapsulate([stream, stream], fragments_per_frame=2, has_bot=True)

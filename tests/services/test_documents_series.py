@@ -16,7 +16,7 @@ from deploy.local.stack import Stack
 from services.bus import Received
 from services.db import migrate, new_id, now
 from services.directory.contract import PatientsMerged
-from services.documents import contract, rules, store_slots
+from services.documents import contract, rules, service, store_slots
 from services.documents.contract import (
     AuthorUnknown,
     MediaTypeNotAllowed,
@@ -377,6 +377,30 @@ def test_a_record_that_leads_elsewhere_as_far_as_is_known_here_is_deposited_in_s
     answer = series.deposit(series.put(slot, data))
     ward.examine()
     assert ward.read(series.who, answer["document_id"]) == data
+
+
+def test_a_record_that_was_deleted_meanwhile_is_deposited_in_no_more(ward: Ward, series: Series) -> None:
+    there = series.put(series.slot(), pdf("too late"))
+    ward.sql("update record_keys set deleted_at = now() where record_id = :r", r=ward.record_id)
+    ward.set_in_record(state="deleted")
+    with pytest.raises(RecordNotFound):
+        series.deposit(there)
+    assert made(ward) == 1
+
+
+def test_a_sweep_takes_all_slots_that_nobody_used_however_many(
+    ward: Ward, series: Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "SWEEP_BATCH", 2)
+    slots = [series.slot() for _ in range(5)]
+    kept = series.slot()
+    unused = [slot["version_id"] for slot in slots]
+    ward.sql("update attempts set started_at = started_at - interval '25 hours'"
+             " where version_id = any (cast(:unused as uuid[]))", unused=unused)  # fmt: skip
+    ward.house.documents.sweep_orphans()
+    left = {str(row.version_id) for row in ward.sql("select version_id from attempts where account_id = :a",
+                                                    a=series.who.account_id)}  # fmt: skip
+    assert left == {kept["version_id"]}
 
 
 # --- from the release before ------------------------------------------------------------------------------------------

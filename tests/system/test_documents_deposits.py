@@ -117,7 +117,11 @@ def test_files_one_after_the_other_go_into_slots_and_each_is_a_document_like_any
     first, second = (send(doctor, patient, files[3], **again).json() for _ in range(2))
     assert first["document_id"] == second["document_id"] not in ids and first["duplicate_of"] == ids[2]
     assert problem(send(doctor, patient, files[4], **again)) == (422, "idempotency_key_reused")
-    assert problem(send(doctor, patient, b"\x00 nonsense")) == (415, "unsupported_media_type")
+    nonsense, elsewhere = b"\x00 nonsense", village.patient()
+    assert problem(send(doctor, patient, nonsense)) == (415, "unsupported_media_type")
+    for _ in range(4):  # whichever way the file would have gone, the right is asked first
+        assert send(doctor, patient, files[5]).ok
+        assert problem(send(doctor, elsewhere, nonsense)) == (404, "record_not_found")
 
 
 def test_the_holder_types_a_note_and_no_professional_does(patient: Visitor, doctor: Visitor) -> None:
