@@ -56,6 +56,7 @@ OPEN: dict[tuple[str, str], set[str]] = {
     ("documents", "finish_part"): {"system/DocumentReference.c"},
     ("documents", "join_parts"): {"system/DocumentReference.c"},
     ("documents", "commit_deposit"): {"system/DocumentReference.c"},
+    ("documents", "deposit"): {"system/DocumentReference.c"},
     ("documents", "depositable_types"): {"system/DocumentReference.c"},
     ("documents", "list_documents"): {"system/DocumentReference.rs"},
     ("documents", "read_tree"): {"system/DocumentReference.rs"},
