@@ -69,6 +69,8 @@ def test_a_record_is_exported_whole_byte_for_byte_and_nothing_hidden_is_in_it(
     secret = pdf("Verborgenes")
     hidden = put(doctor, patient, secret, title="Annonce difficile")
     doctor.ask("POST", f"/documents/{hidden}/patient-block", json={"reason": "À annoncer"}, expect=201)
+    # what is exported is what has arrived: traces gather for a second on their way
+    village.history(patient, lambda told: any(one["action"] == "document.created" and one["name"] for one in told))
 
     archive = exported(patient, patient, **{"Accept-Language": "de"})
     assert archive.testzip() is None
