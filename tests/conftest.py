@@ -1,7 +1,8 @@
 """The platform under test: real parts on free ports, in folders of their own, taken down whatever happens.
 
 `infra` is PostgreSQL, RabbitMQ, the object store and the mailbox with schemas and topology, and nobody on the bus.
-`platform` is everything, gateway included. `database("dossier")` is an empty database of that service on `infra`.
+`platform` is everything, gateway included. `database("dossier")` is an empty database of that service on `infra`,
+`database_before("dossier", "0003")` one with the schema of an earlier release.
 """
 
 import atexit
@@ -18,10 +19,11 @@ from typing import TYPE_CHECKING
 import psycopg2
 import pytest
 import requests
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 
 from deploy.local import packages, postgres, processes
-from deploy.local.layout import password
+from deploy.local.layout import DATABASE_ADMIN, password
 from deploy.local.reconcile import reconcile
 from deploy.local.stack import Stack
 from deploy.local.supervise import wait_until
@@ -68,9 +70,21 @@ def platform(request: pytest.FixtureRequest) -> Iterator["Platform"]:
 
 
 @pytest.fixture(scope="session")
-def database(infra: Stack) -> Callable[[str], str]:
+def databases(infra: Stack) -> "Databases":
+    """What `database` and `database_before` make theirs with."""
+    return Databases(infra)
+
+
+@pytest.fixture(scope="session")
+def database(databases: "Databases") -> Callable[[str], str]:
     """Makes databases: `database("dossier")` gives the URL of a new one with that service's schema."""
-    return Databases(infra).fresh
+    return databases.fresh
+
+
+@pytest.fixture(scope="session")
+def database_before(databases: "Databases") -> Callable[[str, str], "Before"]:
+    """Makes databases to upgrade: `database_before("dossier", "0003")` gives a new one with the schema of then."""
+    return databases.before
 
 
 class Platform:
@@ -158,6 +172,14 @@ class Databases:
             cursor.execute(f"CREATE DATABASE {name} OWNER {template} TEMPLATE {template}")
         return self._url(name, template)
 
+    def before(self, service: str, revision: str) -> "Before":
+        """A new, empty database with the service's schema as that revision left it."""
+        name = f"before_{service}_{next(self._numbers)}"
+        self._admin.cursor().execute(f"CREATE DATABASE {name}")
+        url = self._layout.database_url_of(name, DATABASE_ADMIN, self._layout.secrets["database_admin"])
+        migrate(service, url, revision)
+        return Before(service, url)
+
     def _template(self, service: str) -> str:
         role = f"test_{service}"
         with self._admin.cursor() as cursor:
@@ -176,6 +198,25 @@ class Databases:
 
     def _url(self, name: str, role: str) -> str:
         return self._layout.database_url_of(name, role, self._password)
+
+
+class Before:
+    """A database from before: what a test fills it with, and how it gets to today's schema."""
+
+    def __init__(self, service: str, url: str) -> None:
+        self.service, self.url = service, url
+        self.engine = sa.create_engine(url, poolclass=sa.NullPool)
+
+    def run(self, *statements: str) -> None:
+        """Execute plain SQL, all of it in one transaction."""
+        with self.engine.begin() as connection:
+            for statement in statements:
+                connection.execute(sa.text(statement))
+
+    def upgrade(self) -> None:
+        """Migrate to today's schema, twice: the second time finds nothing to do."""
+        for _ in range(2):
+            migrate(self.service, self.url)
 
 
 class _stack:  # noqa: N801 (used as a word of the language)

@@ -11,16 +11,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from deploy.local import postgres
-from deploy.local.stack import Stack
 from services.audit import store
 from services.audit.contract import traced
 from services.audit.models import EntryRow
-from services.db import migrate, new_id, now
+from services.db import new_id, now
 from services.directory.contract import PatientsMerged, PatientsUnmerged
 from services.dossier.contract import RecordClosed, RecordNotFound, RecordsMerged, RecordsUnmerged
 from services.tokens import Caller
 from tests.builders import House, caller, newest_revision
+from tests.conftest import Before
 from tests.services.test_audit import doctor, entries, history, in_circle, open_record, received, tell
 
 AT = "2026-11-21T09:30:00.000000Z"
@@ -212,28 +211,21 @@ def test_a_page_of_two_long_histories_is_read_by_the_index_of_each(house: House,
 # --- from the first release -------------------------------------------------------------------------------------------
 
 
-def test_entries_of_the_first_release_stay_as_they_are(infra: Stack) -> None:
-    name, trace, record = "audit_of_the_first_release", new_id(), new_id()
-    with postgres.connect(infra.layout).cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name}")
-    url = infra.layout.database_url_of(name, "opendsp_admin", infra.layout.secrets["database_admin"])
-    migrate("audit", url, "0001")
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        connection.execute(sa.text(
-            "insert into entries (trace_id, at, received_at, source, action, outcome, record_id)"
-            f" values ('{trace}', now(), now(), 'dossier', 'record.read', 'allowed', '{record}')"
-        ))  # fmt: skip
+def test_entries_of_the_first_release_stay_as_they_are(database_before: Callable[[str, str], Before]) -> None:
+    release, trace, record = database_before("audit", "0001"), new_id(), new_id()
+    release.run(
+        "insert into entries (trace_id, at, received_at, source, action, outcome, record_id)"
+        f" values ('{trace}', now(), now(), 'dossier', 'record.read', 'allowed', '{record}')"
+    )
+    with release.engine.connect() as connection:
         before = connection.execute(sa.text("select * from entries")).all()
-    migrate("audit", url)
-    migrate("audit", url)
-    with engine.connect() as connection:
+    release.upgrade()
+    with release.engine.connect() as connection:
         after = connection.execute(sa.text("select * from entries")).all()
         assert [row[: len(before[0])] for row in after] == [tuple(row) for row in before]
         assert connection.execute(sa.text("select octet_length(salt) from entries")).scalars().all() == [16]
         assert str(connection.execute(sa.text("select trace_id from arrivals")).scalar_one()) == trace
         assert connection.scalar(sa.text("select count(*) from record_moves")) == 0
         assert connection.scalar(sa.text("select version_num from alembic_version")) == newest_revision("audit")
-    with pytest.raises(sa.exc.DBAPIError, match="append-only"), engine.begin() as connection:
-        connection.execute(sa.text("update entries set action = 'x'"))
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"):
+        release.run("update entries set action = 'x'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -10,12 +10,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from deploy.local import postgres
-from deploy.local.stack import Stack
 from services.db import migrate, new_id
 from services.directory import rules
 from services.directory.rules_blocking import stored_keys
 from tests.builders import newest_revision
+from tests.conftest import Before
 
 FIRST = "0001"
 MANY = 2_100  # more than the migration takes at once
@@ -37,9 +36,8 @@ KEPT = {
 class FirstRelease:
     """A database of directory as the first release left it, brought up to today."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.engine = sa.create_engine(url, poolclass=sa.NullPool)
+    def __init__(self, database: Before) -> None:
+        self.url, self.engine = database.url, database.engine
         self.establishment, self.professionals = new_id(), {licence: new_id() for licence in LICENCES}
         self.before: dict[str, list[Any]] = {}
         self.married, self.unknown_day, self.renumbered = new_id(), new_id(), new_id()
@@ -102,18 +100,12 @@ def number(first_eleven: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def release(infra: Stack) -> Iterator[FirstRelease]:
-    name = "directory_of_the_first_release"
-    with postgres.connect(infra.layout).cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name}")
-    url = infra.layout.database_url_of(name, "opendsp_admin", infra.layout.secrets["database_admin"])
-    migrate("directory", url, FIRST)
-    made = FirstRelease(url)
+def release(database_before: Callable[[str, str], Before]) -> FirstRelease:
+    made = FirstRelease(database_before("directory", FIRST))
     made.fill()
     made.before = made.kept()
-    migrate("directory", url)
-    yield made
+    migrate("directory", made.url)  # once: what a second time does is for a test to say
+    return made
 
 
 def test_nothing_that_was_said_of_anybody_is_lost(release: FirstRelease) -> None:

@@ -5,19 +5,18 @@ Over real databases, dossier and object store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from deploy.local import postgres
-from deploy.local.stack import Stack
-from services.db import migrate, new_id
+from services.db import new_id
 from services.documents.contract import TEXT, DocumentDeposited
 from services.tokens import Caller
 from tests.builders import pdf
+from tests.conftest import Before
 from tests.services import test_documents_versions as versions
 from tests.services.test_documents_deposits import machine, submit
 from tests.services.ward import Ward
@@ -111,46 +110,36 @@ def test_the_holder_s_next_version_of_their_own_is_of_none(ward: Ward) -> None:
 
 
 @pytest.fixture
-def upgraded(infra: Stack) -> Iterator[tuple[Callable[[str], Any], dict[str, str]]]:
+def upgraded(database_before: Callable[[str, str], Before]) -> tuple[Callable[[str], Any], dict[str, str]]:
     """A database with a holder's, a professional's and an institution's document, brought to today's schema twice."""
-    name = "documents_before_establishments"
-    with postgres.connect(infra.layout).cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name}")
-    url = infra.layout.database_url_of(name, "opendsp_admin", infra.layout.secrets["database_admin"])
-    migrate("documents", url, "0009")
+    before = database_before("documents", "0009")
     kinds = ("holder", "professional", "institution")
     of = {kind: new_id() for kind in (*kinds, "record", "fund", "doctor")}
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        record = of["record"]
-        connection.execute(sa.text(
-            f"insert into record_keys (record_id, wrapped_key, created_at) values ('{record}', '\\x01', now())"
-        ))  # fmt: skip
-        for kind in kinds:
-            ids = [new_id() for _ in range(2)]
-            author = f"'{of['doctor']}'" if kind == "professional" else "null"
-            institution = f"'{of['fund']}'" if kind == "institution" else "null"
-            connection.execute(sa.text(
-                "insert into documents (document_id, record_id, home_record_id, type, category, folder, title,"
-                " author_kind, author_id, institution_id, level, current_version_id, deposited_at, upload_id)"
-                f" values ('{of[kind]}', '{record}', '{record}', 't', 'c', 'f', 'x', '{kind}', {author}, {institution},"
-                f" 'standard', '{ids[0]}', now(), '{new_id()}')"
-            ))  # fmt: skip
-            for number, version_id in enumerate(ids, 1):
-                connection.execute(sa.text(
-                    "insert into versions (version_id, document_id, number, content_id, wrapped_key, key_record_id,"
-                    f" media_type, size, sha256, account_id, created_at) values ('{version_id}', '{of[kind]}',"
-                    f" {number}, '{version_id}', '\\x02', '{record}', 'm', 1, sha256('x'), '{new_id()}', now())"
-                ))  # fmt: skip
-    migrate("documents", url)
-    migrate("documents", url)
+    record = of["record"]
+    before.run(f"insert into record_keys (record_id, wrapped_key, created_at) values ('{record}', '\\x01', now())")
+    for kind in kinds:
+        ids = [new_id() for _ in range(2)]
+        author = f"'{of['doctor']}'" if kind == "professional" else "null"
+        institution = f"'{of['fund']}'" if kind == "institution" else "null"
+        before.run(
+            "insert into documents (document_id, record_id, home_record_id, type, category, folder, title,"
+            " author_kind, author_id, institution_id, level, current_version_id, deposited_at, upload_id)"
+            f" values ('{of[kind]}', '{record}', '{record}', 't', 'c', 'f', 'x', '{kind}', {author}, {institution},"
+            f" 'standard', '{ids[0]}', now(), '{new_id()}')",
+            *(
+                "insert into versions (version_id, document_id, number, content_id, wrapped_key, key_record_id,"
+                f" media_type, size, sha256, account_id, created_at) values ('{version_id}', '{of[kind]}',"
+                f" {number}, '{version_id}', '\\x02', '{record}', 'm', 1, sha256('x'), '{new_id()}', now())"
+                for number, version_id in enumerate(ids, 1)
+            ),
+        )
+    before.upgrade()
 
     def ask(query: str) -> Any:
-        with engine.connect() as connection:
+        with before.engine.connect() as connection:
             return connection.execute(sa.text(query)).all()
 
-    yield ask, of
+    return ask, of
 
 
 def test_of_older_documents_only_an_institution_s_own_say_where(

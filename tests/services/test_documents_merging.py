@@ -11,10 +11,8 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from deploy.local import postgres
-from deploy.local.stack import Stack
 from services.bus import Received
-from services.db import migrate, new_id
+from services.db import new_id
 from services.directory.contract import PatientsMerged, PatientsUnmerged
 from services.documents import models
 from services.documents.contract import DocumentDeposited, UploadNotFound
@@ -22,6 +20,7 @@ from services.dossier.contract import RecordClosed, RecordNotFound, RecordsMerge
 from services.refusals import Refusal
 from services.tokens import Caller
 from tests.builders import caller, context, newest_revision, pdf
+from tests.conftest import Before
 from tests.services.test_documents import ours
 from tests.services.ward import Ward, at_once
 
@@ -289,47 +288,36 @@ def test_a_page_is_read_by_its_index_as_before(ward: Ward, twins: Twins) -> None
 
 
 @pytest.fixture
-def first_release(infra: Stack) -> Iterator[str]:
-    """A database of documents as the first release left it, with a document and an upload under way."""
-    name = "documents_of_the_first_release"
-    with postgres.connect(infra.layout).cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name}")
-    url = infra.layout.database_url_of(name, "opendsp_admin", infra.layout.secrets["database_admin"])
-    migrate("documents", url, "0001")
-    yield url
+def upgraded(database_before: Callable[[str, str], Before]) -> Iterator[Callable[[str], Any]]:
+    """A first release's database with a document and an upload under way, brought to today's schema: what it answers.
 
-
-@pytest.fixture
-def upgraded(first_release: str) -> Iterator[Callable[[str], Any]]:
+    In the end its tables are those of the models.
+    """
+    before = database_before("documents", "0001")
     record, document, version, done, open_, attempt, account = (new_id() for _ in range(7))
-    engine = sa.create_engine(first_release, poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        for statement in (
-            f"insert into record_keys values ('{record}', '\\x01', now())",
-            "insert into documents (document_id, record_id, type, category, folder, title, author_kind, level,"
-            f" current_version_id, deposited_at, upload_id) values ('{document}', '{record}', 't', 'c', 'f', 'x',"
-            f" 'holder', 'standard', '{version}', now(), '{done}')",
-            "insert into versions (version_id, document_id, number, wrapped_key, media_type, size, sha256, account_id,"
-            f" created_at) values ('{version}', '{document}', 1, '\\x02', 'm', 1, sha256('x'), '{account}', now())",
-            *(
-                "insert into uploads (upload_id, record_id, account_id, capacity, type, title, prepared_at, expires_at,"
-                f" document_id) values ('{upload}', '{record}', '{account}', 'patient', 't', 'x', now(), now(), {of})"
-                for upload, of in ((done, f"'{document}'"), (open_, "null"))
-            ),
-            "insert into attempts (version_id, upload_id, wrapped_key, started_at)"
-            f" values ('{attempt}', '{open_}', '\\x03', now())",
-        ):
-            connection.execute(sa.text(statement))
-    migrate("documents", first_release)
-    migrate("documents", first_release)
+    before.run(
+        f"insert into record_keys values ('{record}', '\\x01', now())",
+        "insert into documents (document_id, record_id, type, category, folder, title, author_kind, level,"
+        f" current_version_id, deposited_at, upload_id) values ('{document}', '{record}', 't', 'c', 'f', 'x',"
+        f" 'holder', 'standard', '{version}', now(), '{done}')",
+        "insert into versions (version_id, document_id, number, wrapped_key, media_type, size, sha256, account_id,"
+        f" created_at) values ('{version}', '{document}', 1, '\\x02', 'm', 1, sha256('x'), '{account}', now())",
+        *(
+            "insert into uploads (upload_id, record_id, account_id, capacity, type, title, prepared_at, expires_at,"
+            f" document_id) values ('{upload}', '{record}', '{account}', 'patient', 't', 'x', now(), now(), {of})"
+            for upload, of in ((done, f"'{document}'"), (open_, "null"))
+        ),
+        "insert into attempts (version_id, upload_id, wrapped_key, started_at)"
+        f" values ('{attempt}', '{open_}', '\\x03', now())",
+    )
+    before.upgrade()
 
     def ask(query: str) -> Any:
-        with engine.connect() as connection:
+        with before.engine.connect() as connection:
             return connection.scalar(sa.text(query))
 
     yield ask
-    with engine.connect() as connection:
+    with before.engine.connect() as connection:
         compared = MigrationContext.configure(connection, opts={"include_object": ours})
         assert compare_metadata(compared, models.metadata) == []
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from deploy.local import postgres
-from deploy.local.stack import Stack
 from services.bus import Received
-from services.db import migrate, new_id, now
+from services.db import new_id, now
 from services.directory.contract import PatientsMerged
 from services.documents import contract, rules, service, store_slots
 from services.documents.contract import (
@@ -29,6 +27,7 @@ from services.dossier.contract import RecordClosed, RecordNotFound, RecordsMerge
 from services.refusals import InvalidInput, KeyReused, NotAllowed, Refusal
 from services.tokens import Caller
 from tests.builders import caller, context, pdf
+from tests.conftest import Before
 from tests.services.ward import Ward, at_once
 
 
@@ -406,27 +405,20 @@ def test_a_sweep_takes_all_slots_that_nobody_used_however_many(
 # --- from the release before ------------------------------------------------------------------------------------------
 
 
-def test_a_try_under_way_before_slots_existed_is_one_of_its_upload(infra: Stack) -> None:
-    name = "documents_before_slots"
-    with postgres.connect(infra.layout).cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name}")
-    url = infra.layout.database_url_of(name, "opendsp_admin", infra.layout.secrets["database_admin"])
-    migrate("documents", url, "0010")
+def test_a_try_under_way_before_slots_existed_is_one_of_its_upload(
+    database_before: Callable[[str, str], Before],
+) -> None:
+    before = database_before("documents", "0010")
     record, upload, attempt, account = (new_id() for _ in range(4))
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        for statement in (
-            f"insert into record_keys (record_id, wrapped_key, created_at) values ('{record}', '\\x01', now())",
-            "insert into uploads (upload_id, record_id, home_record_id, account_id, capacity, type, title, prepared_at,"
-            f" expires_at) values ('{upload}', '{record}', '{record}', '{account}', 'patient', 't', 'x', now(), now())",
-            "insert into attempts (version_id, upload_id, wrapped_key, key_record_id, started_at)"
-            f" values ('{attempt}', '{upload}', '\\x03', '{record}', now())",
-        ):
-            connection.execute(sa.text(statement))
-    migrate("documents", url)
-    migrate("documents", url)
-    with engine.connect() as connection:
+    before.run(
+        f"insert into record_keys (record_id, wrapped_key, created_at) values ('{record}', '\\x01', now())",
+        "insert into uploads (upload_id, record_id, home_record_id, account_id, capacity, type, title, prepared_at,"
+        f" expires_at) values ('{upload}', '{record}', '{record}', '{account}', 'patient', 't', 'x', now(), now())",
+        "insert into attempts (version_id, upload_id, wrapped_key, key_record_id, started_at)"
+        f" values ('{attempt}', '{upload}', '\\x03', '{record}', now())",
+    )
+    before.upgrade()
+    with before.engine.connect() as connection:
         row = connection.execute(sa.text("select upload_id, key_record_id, account_id, capacity from attempts")).one()
         assert [str(each) for each in row] == [upload, record, "None", "None"]
     for wrong in (
@@ -435,5 +427,5 @@ def test_a_try_under_way_before_slots_existed_is_one_of_its_upload(infra: Stack)
         "update attempts set capacity = 'patient'",
         f"update attempts set upload_id = null, key_record_id = null, account_id = '{account}'",
     ):  # fmt: skip
-        with pytest.raises(sa.exc.IntegrityError), engine.begin() as connection:
-            connection.execute(sa.text(wrong))
+        with pytest.raises(sa.exc.IntegrityError):
+            before.run(wrong)

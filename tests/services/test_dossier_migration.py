@@ -2,49 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
 
-from deploy.local import postgres
-from deploy.local.stack import Stack
-from services.db import migrate, new_id
+from services.db import new_id
+from tests.conftest import Before
 
 FIRST = "0001"
 
 
 @pytest.fixture
-def upgraded(infra: Stack) -> Iterator[tuple[sa.Engine, dict[str, str]]]:
+def upgraded(database_before: Callable[[str, str], Before]) -> tuple[Before, dict[str, str]]:
     """A database that the first release filled, brought to today's schema twice; and who is who in it."""
-    name = "dossier_of_the_first_release"
-    with postgres.connect(infra.layout).cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name}")
-    url = infra.layout.database_url_of(name, "opendsp_admin", infra.layout.secrets["database_admin"])
-    migrate("dossier", url, FIRST)
+    before = database_before("dossier", FIRST)
     who = {each: new_id() for each in ("patient", "deleted", "active", "doctor")}
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        for statement in (
-            "insert into records values ('{deleted}', '{patient}', 'deleted', now()),"
-            " ('{active}', '{patient}', 'active', now())",
-            "insert into professionals values ('{doctor}', 'physician', 'valid', '{{}}', 1)",
-            "insert into blocklist values (gen_random_uuid(), '{active}', '{doctor}', now(), null)",
-            "insert into circle_members values (gen_random_uuid(), '{active}', '{doctor}', 'x', now(), null)",
-            "insert into mandates values (gen_random_uuid(), '{active}', '{doctor}', null, 'presence', 'w', now(),"
-            " now(), now(), null)",
-            "insert into first_accesses values ('{active}', '{doctor}', 'presence', now())",
-        ):
-            connection.execute(sa.text(statement.format(**who)))
-    migrate("dossier", url)
-    migrate("dossier", url)
-    yield engine, who
+    before.run(*(statement.format(**who) for statement in (
+        "insert into records values ('{deleted}', '{patient}', 'deleted', now()),"
+        " ('{active}', '{patient}', 'active', now())",
+        "insert into professionals values ('{doctor}', 'physician', 'valid', '{{}}', 1)",
+        "insert into blocklist values (gen_random_uuid(), '{active}', '{doctor}', now(), null)",
+        "insert into circle_members values (gen_random_uuid(), '{active}', '{doctor}', 'x', now(), null)",
+        "insert into mandates values (gen_random_uuid(), '{active}', '{doctor}', null, 'presence', 'w', now(),"
+        " now(), now(), null)",
+        "insert into first_accesses values ('{active}', '{doctor}', 'presence', now())",
+    )))  # fmt: skip
+    before.upgrade()
+    return before, who
 
 
-def test_records_and_grants_of_the_first_release_live_on(upgraded: tuple[sa.Engine, dict[str, str]]) -> None:
-    engine, who = upgraded
-    with engine.connect() as connection:
+def test_records_and_grants_of_the_first_release_live_on(upgraded: tuple[Before, dict[str, str]]) -> None:
+    before, who = upgraded
+    with before.engine.connect() as connection:
         rows = connection.execute(sa.text(
             "select cast(record_id as text), state, moves, opened_for, merged_into from records order by record_number"
         )).all()  # fmt: skip
@@ -70,44 +60,34 @@ def test_records_and_grants_of_the_first_release_live_on(upgraded: tuple[sa.Engi
     ],
 )  # fmt: skip
 def test_a_person_has_one_record_and_one_speaker_at_a_time(
-    upgraded: tuple[sa.Engine, dict[str, str]], forbidden: str, named: str
+    upgraded: tuple[Before, dict[str, str]], forbidden: str, named: str
 ) -> None:
-    engine, who = upgraded
-    with pytest.raises(sa.exc.IntegrityError, match=named), engine.begin() as connection:
-        connection.execute(sa.text(forbidden.format(**who)))
+    before, who = upgraded
+    with pytest.raises(sa.exc.IntegrityError, match=named):
+        before.run(forbidden.format(**who))
 
 
-def test_a_record_that_leads_to_another_stands_beside_it(upgraded: tuple[sa.Engine, dict[str, str]]) -> None:
-    engine, who = upgraded
-    with engine.begin() as connection:
-        connection.execute(sa.text(
-            "insert into records (record_id, patient_id, state, since, merged_into, merged_at, state_before)"
-            " values (gen_random_uuid(), '{patient}', 'closed', now(), '{active}', now(), 'open')".format(**who)
-        ))  # fmt: skip
+def test_a_record_that_leads_to_another_stands_beside_it(upgraded: tuple[Before, dict[str, str]]) -> None:
+    before, who = upgraded
+    before.run(
+        "insert into records (record_id, patient_id, state, since, merged_into, merged_at, state_before)"
+        " values (gen_random_uuid(), '{patient}', 'closed', now(), '{active}', now(), 'open')".format(**who)
+    )
 
 
 @pytest.fixture
-def aged(infra: Stack) -> Iterator[tuple[sa.Engine, dict[str, str]]]:
+def aged(database_before: Callable[[str, str], Before]) -> tuple[Before, dict[str, str]]:
     """A database in which records lived before time took its steps, brought to today's schema; and which is which."""
-    name = "dossier_before_deadlines"
-    with postgres.connect(infra.layout).cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name}")
-    url = infra.layout.database_url_of(name, "opendsp_admin", infra.layout.secrets["database_admin"])
-    migrate("dossier", url, "0003")
+    before = database_before("dossier", "0003")
     records = {each: new_id() for each in ("printed", "unprinted", "lapsed", "active", "closed", "deleted", "merged")}
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        for kind, record_id in records.items():
-            state = {"printed": "open", "unprinted": "open", "lapsed": "open_by_lapse", "merged": "active"}.get(
-                kind, kind
-            )
-            connection.execute(
-                sa.text("insert into records (record_id, patient_id, state, since)"
-                        " values (:id, gen_random_uuid(), :state, '2020-02-03 10:00+00')"),
-                {"id": record_id, "state": state},
-            )  # fmt: skip
-        for statement in (
+    states = {"printed": "open", "unprinted": "open", "lapsed": "open_by_lapse", "merged": "active"}
+    before.run(
+        *(
+            "insert into records (record_id, patient_id, state, since)"
+            f" values ('{record_id}', gen_random_uuid(), '{states.get(kind, kind)}', '2020-02-03 10:00+00')"
+            for kind, record_id in records.items()
+        ),
+        *(statement.format(**records) for statement in (
             "insert into presence_codes values (gen_random_uuid(), '{printed}', gen_random_uuid(), 'x', '2026-11-01'),"
             " (gen_random_uuid(), '{printed}', gen_random_uuid(), 'x', '2026-11-09'),"
             " (gen_random_uuid(), '{active}', gen_random_uuid(), 'x', '2026-11-01')",
@@ -117,17 +97,15 @@ def aged(infra: Stack) -> Iterator[tuple[sa.Engine, dict[str, str]]]:
             " 'affiliation', gen_random_uuid()), (gen_random_uuid(), '{active}', '2020-02-01', 'open', 'active',"
             " 'activation', gen_random_uuid()), (gen_random_uuid(), '{closed}', '2020-01-01', null, 'open',"
             " 'affiliation', null)",
-        ):
-            connection.execute(sa.text(statement.format(**records)))
-    migrate("dossier", url)
-    migrate("dossier", url)
-    yield engine, records
-    engine.dispose()
+        )),
+    )  # fmt: skip
+    before.upgrade()
+    return before, records
 
 
-def test_records_from_before_get_what_time_does_to_them(aged: tuple[sa.Engine, dict[str, str]]) -> None:
-    engine, records = aged
-    with engine.connect() as connection:
+def test_records_from_before_get_what_time_does_to_them(aged: tuple[Before, dict[str, str]]) -> None:
+    before, records = aged
+    with before.engine.connect() as connection:
         rows = connection.execute(sa.text(
             "select cast(record_id as text), kind, cast(due_at at time zone 'UTC' as text),"
             " due_at > now() + interval '9 years' from deadlines where subject_id = record_id"
@@ -146,9 +124,9 @@ def test_records_from_before_get_what_time_does_to_them(aged: tuple[sa.Engine, d
     assert [seen[records[each]] for each in (*living, "closed")] == [True] * 5 + [None]
 
 
-def test_the_steps_taken_before_have_an_author(aged: tuple[sa.Engine, dict[str, str]]) -> None:
-    engine, records = aged
-    with engine.connect() as connection:
+def test_the_steps_taken_before_have_an_author(aged: tuple[Before, dict[str, str]]) -> None:
+    before, records = aged
+    with before.engine.connect() as connection:
         rows = connection.execute(sa.text("select cast(record_id as text), cause, capacity from state_changes")).all()
     assert {tuple(row) for row in rows} == {
         (records["active"], "affiliation", "agency"), (records["active"], "activation", "holder"),

@@ -19,10 +19,10 @@ import pytest
 import sqlalchemy as sa
 from pypdf import PdfReader
 
-from deploy.local import postgres, processes
+from deploy.local import processes
 from deploy.local.stack import Stack
 from services.bus import Received
-from services.db import migrate, new_id, now, rfc3339
+from services.db import new_id, now, rfc3339
 from services.dossier.contract import RecordOpened
 from services.identity.contract import AccountInvited
 from services.notifications import models, rules, store_letters
@@ -32,6 +32,7 @@ from services.notifications.ports import press
 from services.refusals import InvalidInput, NotAllowed
 from services.settings import Settings
 from tests.builders import House, any_matricule, birth_date, caller, context
+from tests.conftest import Before
 from tests.services.identity_house import identity_house
 
 AGENT = caller("agent")
@@ -289,22 +290,16 @@ def test_how_many_letters_are_late_is_told_as_a_number_alone(office: Office, cap
 # --- an upgrade -------------------------------------------------------------------------------------------------------
 
 
-def test_letters_that_were_printed_before_there_was_a_queue_stay_printed(infra: Stack) -> None:
-    name = "notifications_of_an_earlier_release"
-    with postgres.connect(infra.layout).cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name}")
-    url = infra.layout.database_url_of(name, "opendsp_admin", infra.layout.secrets["database_admin"])
-    migrate("notifications", url, "0002")
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        for occasion in ("record_opened", "letter_recovery"):
-            connection.execute(sa.text(
-                "insert into letters (letter_id, event_id, occasion, recipient_kind, recipient_id, language,"
-                f" printed_at) values ('{new_id()}', '{new_id()}', '{occasion}', 'patient', 'p', 'fr',"
-                " '2026-11-02T10:00:00Z')"
-            ))  # fmt: skip
-    migrate("notifications", url)
-    with engine.connect() as connection:
+def test_letters_that_were_printed_before_there_was_a_queue_stay_printed(
+    database_before: Callable[[str, str], Before],
+) -> None:
+    before = database_before("notifications", "0002")
+    before.run(*(
+        "insert into letters (letter_id, event_id, occasion, recipient_kind, recipient_id, language, printed_at)"
+        f" values ('{new_id()}', '{new_id()}', '{occasion}', 'patient', 'p', 'fr', '2026-11-02T10:00:00Z')"
+        for occasion in ("record_opened", "letter_recovery")
+    ))  # fmt: skip
+    before.upgrade()
+    with before.engine.connect() as connection:
         rows = connection.execute(sa.text("select state, purpose, due_by = printed_at, attempts from letters")).all()
     assert sorted(map(tuple, rows)) == [("printed", "activation", True, 0), ("printed", "recovery", True, 0)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -10,9 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import sessionmaker
 
-from deploy.local import postgres
-from deploy.local.stack import Stack
-from services.db import migrate, new_id, now, rfc3339
+from services.db import new_id, now, rfc3339
 from services.documents.contract import DocumentDeposited, DocumentDispensed, DocumentVersioned
 from services.notifications import store_subscriptions
 from services.notifications.contract import (
@@ -25,6 +23,7 @@ from services.notifications.contract import (
 from services.notifications.models_subscriptions import Document, Subscription, ToldDocument
 from services.notifications.rules_subscriptions import KnownDocument
 from services.refusals import InvalidInput
+from tests.conftest import Before
 from tests.services.test_notifications import AGENT, Office, a_deposit, house, levelled, office
 from tests.services.test_subscriptions import Ward, heard, look, read, software, subscribe
 
@@ -236,27 +235,18 @@ def test_an_event_from_before_is_of_no_house_and_one_from_later_is_read_as_far_a
 
 
 @pytest.fixture
-def upgraded(infra: Stack) -> Iterator[Callable[[], Any]]:
+def upgraded(database_before: Callable[[str, str], Before]) -> Callable[[], Any]:
     """Sessions on a database with a subscription and a document of the release before, brought to today's schema."""
-    name = "notifications_before_establishments"
-    with postgres.connect(infra.layout).cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name}")
-    url = infra.layout.database_url_of(name, "opendsp_admin", infra.layout.secrets["database_admin"])
-    migrate("notifications", url, "0014")
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        for statement in (
-            "insert into subscriptions (subscription_id, establishment_id, event_types, queue, username,"
-            " password_digest, state, created_by, created_at) values (gen_random_uuid(), gen_random_uuid(),"
-            f" '{{{DOCUMENT_DEPOSITED}}}', 'q', 'u', sha256('x'), 'active', gen_random_uuid(), now())",
-            "insert into documents (document_id, record_id, version_id, document_type, category, level, level_at)"
-            " values (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 't', 'c', 'standard', now())",
-        ):
-            connection.execute(sa.text(statement))
-    migrate("notifications", url)
-    migrate("notifications", url)
-    yield sessionmaker(engine)
+    before = database_before("notifications", "0014")
+    before.run(
+        "insert into subscriptions (subscription_id, establishment_id, event_types, queue, username,"
+        " password_digest, state, created_by, created_at) values (gen_random_uuid(), gen_random_uuid(),"
+        f" '{{{DOCUMENT_DEPOSITED}}}', 'q', 'u', sha256('x'), 'active', gen_random_uuid(), now())",
+        "insert into documents (document_id, record_id, version_id, document_type, category, level, level_at)"
+        " values (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 't', 'c', 'standard', now())",
+    )
+    before.upgrade()
+    return sessionmaker(before.engine)
 
 
 def test_who_subscribed_before_hears_of_every_house_and_older_documents_are_of_none(
