@@ -143,11 +143,10 @@ class Sessions:
 
     def __init__(self, url: str, speaks_for: str | None = None) -> None:
         """speaks_for: the service whose events are emitted here, where the process has another name."""
-        self._speaks_for = speaks_for
         self.engine = make_engine(url, isolation_level="AUTOCOMMIT")
         listen_for_plans(self.engine)
         listen_for_words(self.engine)
-        self._make = sessionmaker(self.engine, expire_on_commit=False)
+        self._make = sessionmaker(self.engine, expire_on_commit=False, info={"speaks_for": speaks_for})
 
     @contextmanager
     def transaction(self, who: Caller | Context | None = None) -> Iterator[Session]:
@@ -159,7 +158,6 @@ class Sessions:
         """
         with self._make() as session:
             session.info["context"] = who.context if who is not None else None  # emit() passes it on
-            session.info["speaks_for"] = self._speaks_for
             session.info[_EMITTED] = []
             session.info[_LAST_WORDS] = {}
             session.connection().info[UNSAID] = [BEGIN, *_look(who)]
@@ -180,30 +178,36 @@ class Sessions:
         A caller's session is asked for with the first of them. Nothing is locked, written or emitted here.
         Refuses: SessionEnded.
         """
+        with self._announced(who, ONLY_READS) as session:
+            yield session
+            if session.connection().info.get(UNSAID):
+                begun(session)
+
+    @contextmanager
+    def one_word(self, who: Caller | Context | None = None) -> Iterator[Session]:
+        """A transaction of one word: it stands when that word is answered. A second one is a TypeError.
+
+        A caller's session is asked for in that word.
+        Refuses: SessionEnded.
+        """
+        with self._announced(who, ONE_WORD) as session:
+            yield session
+
+    @contextmanager
+    def _announced(self, who: Caller | Context | None, what: str) -> Iterator[Session]:
+        """A session that neither begins nor commits, and whose connection keeps it to what was announced of it."""
         with self._make() as session:
+            session.info["context"] = who.context if who is not None else None
             told = session.connection().info
-            told |= {ONLY_READS: True, UNSAID: [*_look(who)]}
+            told |= {what: "due", UNSAID: [*_look(who)]}
             try:
                 yield session
-                if told.get(UNSAID):
-                    begun(session)
             except BaseException as broken:
                 _raise_if_ended(broken)
                 raise
             finally:
-                told.pop(ONLY_READS, None)
+                told.pop(what, None)
                 told.pop(UNSAID, None)
-
-    @contextmanager
-    def one_word(self) -> Iterator[Session]:
-        """A transaction of one word: it stands when that word is answered. A second one is a TypeError."""
-        with self._make() as session:
-            told = session.connection().info
-            told[ONE_WORD] = "due"
-            try:
-                yield session
-            finally:
-                told.pop(ONE_WORD, None)
 
 
 def _look(who: Caller | Context | None) -> Iterator[str]:

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from services.bus.backlog import REPLICA, TALLY, delayed, waiting
 from services.bus.inbox import EventHandler, Received, fresh_context, on
 from services.bus.made import Made, MadeBucket
-from services.bus.outbox import Relay, emit, emit_all
+from services.bus.outbox import Relay, emit, emit_all, emitting, values_to_emit
 from services.bus.requests import Remote, Rpc, rpc, rpc_public, rpc_system
 from services.bus.start import Start
 from services.bus.woken import woken
@@ -29,8 +29,8 @@ from services.db import Database, ended_sessions, inbox, rfc3339, signing_keys
 from services.tokens import Context
 
 __all__ = ["EventHandler", "Made", "MadeBucket", "Received", "Remote", "Rpc", "Service", "emit", "emit_all",
-           "fresh_context", "keep_ended_session", "keep_signing_key", "on", "rpc", "rpc_public", "rpc_system",
-           "woken"]  # fmt: skip
+           "emitting", "fresh_context", "keep_ended_session", "keep_signing_key", "on", "rpc", "rpc_public",
+           "rpc_system", "values_to_emit", "woken"]  # fmt: skip
 
 AUTHORITY = "identity"  # whose word counts on keys and sessions
 OPERATOR = "operator"

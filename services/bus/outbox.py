@@ -77,12 +77,50 @@ def emit_all(session: Session, events: Sequence[Any]) -> None:
         _tell(session, event, subject, numbers.get(subject) if subject is not None else None)
 
 
+def values_to_emit(session: Session, event: Any) -> dict[str, Any]:
+    """An event without a subject as the values of a statement that writes it itself, with what only it finds.
+
+    For a session of one word, where nothing is said after what is found. `emitting` stands in that statement; nobody is
+    woken, so it is for events that take the relay's next round.
+    """
+    if _subject(event) is not None or getattr(event, "prompt", True):
+        raise TypeError("this event has a number, or somebody waits for it")
+    told_id, envelope = _envelope(session, event, None, None)
+    return {"told_id": told_id, "told_type": event.type, "told": envelope, "told_bundled": event.bundled}
+
+
+def emitting(data: str, rest: str) -> str:
+    """The SQL that writes such an event.
+
+    data: a jsonb object, the members of the event's data that are found. rest: where they are found, after the columns
+    of a SELECT; where it has no row nothing is told, and it never has two.
+    """
+    return f"""
+        insert into outbox (event_id, type, envelope, bundled)
+        select cast(:told_id as uuid), :told_type,
+               cast(jsonb_set(cast(:told as jsonb), '{{data}}', (cast(:told as jsonb) -> 'data') || {data}) as text),
+               cast(:told_bundled as boolean)
+          {rest}
+    """
+
+
 def _subject(event: Any) -> str | None:
     kind = type(event)
     return getattr(event, kind.subject) if kind.subject else None
 
 
 def _tell(session: Session, event: Any, subject: str | None, number: int | None) -> str:
+    kind = type(event)
+    event_id, envelope = _envelope(session, event, subject, number)
+    add_to_outbox(
+        session, event_id, kind.type, envelope,
+        prompt=getattr(kind, "prompt", True), bundled=getattr(kind, "bundled", False),
+    )  # fmt: skip
+    return event_id
+
+
+def _envelope(session: Session, event: Any, subject: str | None, number: int | None) -> tuple[str, str]:
+    """The id of an event, and all that is told with it."""
     kind = type(event)
     context: Context | None = session.info.get("context")
     event_id = new_id()
@@ -92,11 +130,7 @@ def _tell(session: Session, event: Any, subject: str | None, number: int | None)
         "number": number, "request_id": context.request_id if context else event_id,
         "traceparent": context.traceparent if context else None, "data": vars(event),
     }  # fmt: skip
-    add_to_outbox(
-        session, event_id, kind.type, dumps(envelope).decode(),
-        prompt=getattr(kind, "prompt", True), bundled=getattr(kind, "bundled", False),
-    )  # fmt: skip
-    return event_id
+    return event_id, dumps(envelope).decode()
 
 
 def bundles(rows: Sequence[Any]) -> Iterator[tuple[bytes, Any]]:

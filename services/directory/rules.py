@@ -90,6 +90,11 @@ def may_search_patients(capacity: str, licence: str | None) -> bool:
     return capacity == "agent" or (capacity == "professional" and licence == "valid")
 
 
+def licences_to_search_with(capacity: str) -> list[str]:
+    """The licences with which this capacity looks patients up, an empty one of who has none."""
+    return [licence or "" for licence in (None, *LICENCES) if may_search_patients(capacity, licence)]
+
+
 # --- matricule --------------------------------------------------------------------------------------------------------
 
 

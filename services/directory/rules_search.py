@@ -138,7 +138,12 @@ def _padded(born: str) -> str | None:
 
 def may_ask(kind: str, software: bool, searches: int) -> bool:
     """Whether this one of so many searches within the stretch is still answered."""
-    return searches <= LIMITS[kind] * (SOFTWARE_TIMES if software else 1)
+    return searches <= most(kind, software)
+
+
+def most(kind: str, software: bool) -> int:
+    """So many searches of a kind are answered within the stretch."""
+    return LIMITS[kind] * (SOFTWARE_TIMES if software else 1)
 
 
 def stretch_of(at: datetime) -> datetime:

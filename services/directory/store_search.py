@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
+from services.bus import emitting
 from services.directory.contract import SearchedPatient
 from services.directory.models import Matricule, Patient, PatientIdentifier, PossibleDuplicate
 from services.directory.rules_search import Candidate
@@ -37,12 +38,12 @@ _COUNT = planned_once(
 class Counted:
     """How many searches there are within a stretch, this one included, and what licence the searcher has, if any.
 
-    found: who has the matricule that was sought with them; None where none was.
+    found: who has the matricule that was sought with them, if one was.
     """
 
     searches: int
     licence: str | None
-    found: list[SearchedPatient] | None = None
+    found: Sequence[SearchedPatient] = ()
 
 
 def count_search(session: Session, searcher: str, stretch: datetime, professional_id: str | None = None) -> Counted:
@@ -155,12 +156,17 @@ _LINE = (
 )
 _ARGUMENT: sa.ColumnClause[Any] = sa.literal_column(":asked")
 _BY_MATRICULE = _written_out(_shown(Patient.patient_id.in_(_OF_A_MATRICULE.where(Matricule.matricule == _ARGUMENT))))
+_FOUND = "jsonb_build_object('object_id', found.patient_id, 'count', cast(found.patient_id is not null as integer))"
+_MAY = "coalesce(counted.licence, '') = any(cast(:licences as text[])) and counted.searches <= :most"
 _COUNT_AND_FIND = planned_once(
     sa.text(
-        f"{_COUNTED} select counted.searches, counted.licence, found.*"  # noqa: S608 (its own words)
-        f" from counted left join ({_BY_MATRICULE}) as found on true"
+        f"""
+        {_COUNTED}, found as ({_BY_MATRICULE}),
+        told as ({emitting(_FOUND, f"from counted left join found on true where {_MAY}")})
+        select counted.searches, counted.licence, found.* from counted left join found on true
+        """  # noqa: S608 (its own words)
     ).columns(*named(f"searches licence {_LINE}")),
-    **_KINDS, asked="text",
+    **_KINDS, asked="text", told_type="text", most="bigint",
 )  # fmt: skip
 _BY_ID = planned_once(
     sa.text(_written_out(_shown(Patient.patient_id == sa.any_(_ARGUMENT)))).columns(*named(_LINE)), asked="uuid[]"
@@ -168,13 +174,19 @@ _BY_ID = planned_once(
 
 
 def count_and_find(
-    session: Session, searcher: str, stretch: datetime, professional_id: str | None, matricule: str
-) -> Counted:
-    """Counts one more search, and finds in the same breath who has or had this very matricule."""
-    asked = {"searcher": searcher, "stretch": stretch, "professional_id": professional_id, "asked": matricule}
-    rows = session.execute(_COUNT_AND_FIND, asked).all()
-    found = [_found(row, 100) for row in rows if row.patient_id is not None]
-    return Counted(rows[0].searches, rows[0].licence, found)
+    session: Session, searcher: str, stretch: datetime, professional_id: str | None, matricule: str,
+    trace: Mapping[str, Any], licences: Sequence[str], most: int,
+) -> Counted:  # fmt: skip
+    """Counts one more search, finds in the same breath who has or had this very matricule, and leaves its trace.
+
+    trace: of an answer, as `values_to_emit` gives it; of whom, is found here. licences, most: with which licences, and
+    up to how many searches, there is an answer: a refusal is not traced here.
+    """
+    row = session.execute(_COUNT_AND_FIND, {
+        "searcher": searcher, "stretch": stretch, "professional_id": professional_id, "asked": matricule,
+        "licences": list(licences), "most": most, **trace,
+    }).one()  # fmt: skip
+    return Counted(row.searches, row.licence, [] if row.patient_id is None else [_found(row, 100)])
 
 
 def patients_by_beginning(session: Session, matricule: str) -> list[SearchedPatient]:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from services.db import new_id, now, plumbing
+from services.db import ended_sessions, new_id, now, plumbing
 from services.directory import rules_search
 from services.directory.models import Matricule, Patient, PatientIdentifier, PossibleDuplicate, Professional, metadata
 from services.directory.models_desk import SearchCount
-from services.refusals import InvalidInput, NotAllowed, TooManyTries
+from services.refusals import InvalidInput, NotAllowed, SessionEnded, TooManyTries
 from services.tokens import Caller
 from tests.builders import House, any_matricule, caller
 
@@ -293,15 +293,54 @@ def test_a_search_is_traced_with_how_many_and_with_whom_only_when_it_was_one(hou
     assert not [word for word in ("Weber", "Zoé", "1980-05-17") if word in said]
 
 
-def test_who_may_not_search_finds_nobody_by_name_either(house: House) -> None:
-    register(house)
+def test_a_search_by_matricule_is_traced_alike_with_who_has_it(house: House) -> None:
+    former, number = any_matricule(), any_matricule()
+    merged, patient_id = register(house, matricule=former), register(house, matricule=number)
+    execute(house, merge(merged, patient_id))
+    who = caller("professional", professional_id=_professional(house))
+    for given in (number, former, any_matricule()):
+        search(house, who, matricule=given)
+    told = [(each["outcome"], each["count"], each["object_id"]) for each in traces(house)]
+    assert told == [("allowed", 1, patient_id), ("allowed", 1, patient_id), ("allowed", 0, None)]
+    assert {(each["professional_id"], each["object_type"], each["reason"]) for each in traces(house)} == {
+        (who.professional_id, "patient", None)
+    }  # fmt: skip
+    events = [event for event in house.events("directory") if event["type"] == "access_traced.v1"][-3:]
+    assert [event["request_id"] for event in events] == [who.context.request_id] * 3
+    assert len({event["id"] for event in events}) == len({each["trace_id"] for each in traces(house)}) == 3
+    said = json.dumps(house.events("directory"))
+    assert not [word for word in (number, former) if word in said]
+
+
+@pytest.mark.parametrize("by", ["matricule", "name"])
+def test_who_may_not_search_finds_nobody(house: House, by: str) -> None:
+    number = any_matricule()
+    register(house, matricule=number)
+    given = {"matricule": {"matricule": number}, "name": ZOE}[by]
     for who in (caller("patient"), caller("machine")):
         with pytest.raises(NotAllowed):
-            search(house, who, **ZOE)
+            search(house, who, **given)
     assert counted(house) == {}
     with pytest.raises(NotAllowed):
-        search(house, caller("professional"), **ZOE)
-    assert [(each["reason"], each["object_id"]) for each in traces(house)] == [("not_allowed", None)] * 3
+        search(house, caller("professional"), **given)
+    who = caller("professional", professional_id=_professional(house))
+    assert len(search(house, who, **given)) == 1
+    execute(house, sa.update(Professional).values(licence="suspended"))
+    with pytest.raises(NotAllowed):
+        search(house, who, **given)
+    seen = [(each["outcome"], each["reason"], each["object_id"] is not None) for each in traces(house)]
+    refused = ("refused", "not_allowed", False)
+    assert seen == [refused] * 3 + [("allowed", None, True), refused]
+
+
+@pytest.mark.parametrize("by", ["matricule", "name"])
+def test_whose_session_has_ended_finds_nobody_and_is_not_counted(house: House, by: str) -> None:
+    number = any_matricule()
+    register(house, matricule=number)
+    execute(house, sa.insert(ended_sessions).values(session_id=AGENT.session_id, ended_at=now()))
+    with pytest.raises(SessionEnded):
+        search(house, **{"matricule": {"matricule": number}, "name": ZOE}[by])
+    assert (traces(house), counted(house)) == ([], {})
 
 
 # --- how often --------------------------------------------------------------------------------------------------------
@@ -333,9 +372,16 @@ def test_the_121st_search_by_name_within_the_hour_is_refused_and_one_by_matricul
 
 
 def test_the_601st_by_matricule_is_refused(house: House) -> None:
-    count(house, f"matricule {AGENT.account_id}", 600)
-    with pytest.raises(TooManyTries):
-        search(house, matricule=any_matricule())
+    number = any_matricule()
+    register(house, matricule=number)
+    count(house, f"matricule {AGENT.account_id}", 599)
+    assert search(house, matricule=number)
+    with pytest.raises(TooManyTries) as refused:
+        search(house, matricule=number)
+    assert 1 <= refused.value.detail["retry_after"] <= 3600
+    assert [(each["outcome"], each["reason"], each["count"]) for each in traces(house)] == [
+        ("allowed", None, 1), ("refused", "too_many_tries", None),
+    ]  # fmt: skip
 
 
 def test_a_new_hour_counts_anew_and_forgets_the_last(house: House) -> None:
@@ -397,4 +443,4 @@ def test_a_search_takes_few_journeys_to_the_database(house: House) -> None:
         by_matricule = len(said)
     finally:
         sa.event.remove(engine, "before_cursor_execute", note)
-    assert (by_name, by_matricule) == (4, 2), "begin and count (and find by matricule), candidates, lines, commit"
+    assert (by_name, by_matricule) == (4, 1), "begin and count, candidates, lines, commit; by matricule all in one"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from threading import Event, Thread
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
 
+from services.bus import values_to_emit
 from services.db import (
     Savepoint,
     Sessions,
@@ -29,6 +30,24 @@ from services.refusals import InvalidInput, SessionEnded
 from tests.builders import caller
 
 KEY = {"jwk": {}, "not_before": now(), "not_after": now()}
+
+
+@dataclass
+class EventWithANumber:
+    """As most events are: told at once, in the order of its subject."""
+
+    type: ClassVar[str] = "numbered.v1"
+    subject: ClassVar[str | None] = "about"
+    prompt: ClassVar[bool] = False
+    about: str = "it"
+
+
+@dataclass
+class EventSomebodyWaitsFor:
+    """An event about no subject that wakes the relay."""
+
+    type: ClassVar[str] = "prompt.v1"
+    subject: ClassVar[str | None] = None
 
 
 @pytest.fixture
@@ -135,6 +154,30 @@ def test_what_is_one_word_stands_when_it_is_answered_and_no_second_one_is_said(
             "insert into signing_keys values ('four', '{}', now(), now()), ('one', '{}', now(), now())"
         ))  # fmt: skip
     assert kept(sessions) == {"one", "two"}
+
+
+def test_the_one_word_asks_for_the_session_too_and_does_nothing_without_it(
+    sessions: Sessions, said: list[str]
+) -> None:
+    who = caller("patient")
+    with sessions.one_word(who) as session:
+        session.execute(add_key("one"))
+    assert len(said) == 1 and said[0].startswith("select require_session")
+    end(sessions, who.session_id)
+    with pytest.raises(SessionEnded), sessions.one_word(who) as session:
+        session.execute(add_key("two"))
+    with sessions.one_word() as session:  # nothing of it is left on the connection
+        session.execute(add_key("three"))
+    assert said[-1].startswith("INSERT")
+    assert kept(sessions) == {"one", "three"}
+
+
+@pytest.mark.parametrize("event", [EventWithANumber(), EventSomebodyWaitsFor()])
+def test_a_statement_writes_no_event_that_has_a_number_or_that_somebody_waits_for(
+    sessions: Sessions, event: Any
+) -> None:
+    with pytest.raises(TypeError), sessions.one_word() as session:
+        values_to_emit(session, event)
 
 
 @pytest.mark.parametrize("fails", [False, True])
