@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from services.db import new_id
-from services.documents import contract
+from services.db import Sessions, new_id
+from services.documents import contract, store_deposits
 from services.documents.contract import (
     AuthorUnknown,
     MediaTypeNotAllowed,
@@ -20,7 +21,7 @@ from services.documents.contract import (
     UploadNotFound,
     UploadTooLarge,
 )
-from services.dossier.contract import RecordNotFound
+from services.dossier.contract import AccessScope, Clause, RecordNotFound
 from services.refusals import InvalidInput, KeyReused, NotAllowed
 from services.tokens import Caller
 from tests.builders import caller, context, pdf
@@ -285,6 +286,27 @@ def test_the_same_bytes_are_not_pointed_out_to_who_may_not_read_them(ward: Ward,
     assert hidden["duplicate_of"] is None and set(hidden) == set(fresh)
     assert of_a_copy == of_another, "not one word more to the database"
     assert deposit(ward, author, data)["duplicate_of"] == document_id
+
+
+def test_the_same_bytes_are_sought_by_themselves_and_not_among_all_that_the_record_has(ward: Ward) -> None:
+    url = ward.house.sessions["documents"].engine.url.render_as_string(hide_password=False)
+    sessions, said = Sessions(url), []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        said.append((statement, parameters))
+
+    sa.event.listen(sessions.engine, "before_cursor_execute", note)
+    clause = Clause("circle", "standard", ("imaging",), (), None, ("standard",))
+    everything = AccessScope("", None, None, True, True, None, (clause,))
+    with sessions.reading() as session:
+        assert store_deposits.same_bytes(session, everything, ward.record_id, [bytes(32)]) == {}
+    [(statement, parameters)] = said
+    prepared, _, executed = statement.rpartition("; execute ")
+    with sessions.engine.connect() as connection:
+        connection.exec_driver_sql(f"deallocate all; set enable_seqscan = off; {prepared.replace('%', '%%')}")
+        plan = " ".join(connection.exec_driver_sql(f"explain execute {executed}", parameters).scalars())
+    sessions.engine.dispose()
+    assert "ix_versions_sha256" in plan and "uq_versions_number" not in plan, plan
 
 
 def test_the_same_bytes_in_another_record_are_no_copy(ward: Ward) -> None:
