@@ -9,7 +9,7 @@ from uuid import uuid4
 from gunicorn import util
 
 from services.logs import begin
-from services.process import settle_in
+from services.process import keep_memory, settle_in
 from services.settings import load
 
 _settings = load()
@@ -43,6 +43,10 @@ logconfig_dict = {
         "amqp": {"level": "WARNING"},
     },
 }
+
+
+if _gateway:
+    keep_memory()  # the workers inherit it
 
 
 def when_ready(_server: Any) -> None:

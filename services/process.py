@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import signal
@@ -30,6 +31,24 @@ def settle_in() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG)
+
+
+def keep_memory() -> None:
+    """Has the C library keep what is let go of for what comes next, and ask the system for blocks of bytes no more.
+
+    By itself it gives each back at once, and takes it anew, page by page, with the next one: measured, a third of what
+    a gateway needed for a deposit of 1 MiB. Said before anything runs, in a process that many bytes go through.
+    """
+    say = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's own; another library has no such habit
+    for option, value in _KEPT.items() if say is not None else ():
+        say(option, value)
+
+
+_KEPT = {
+    -8: 2,  # M_ARENA_MAX: what one thread let go of is there for the next one
+    -3: 16 * 1024**2,  # M_MMAP_THRESHOLD, bytes: more than any block that is buffered
+    -1: 16 * 1024**2,  # M_TRIM_THRESHOLD, bytes: the most that is kept, of each arena
+}
 
 
 class Stopping:

@@ -32,10 +32,11 @@ def main() -> int:
     from services.documents.ports.sandbox import Sandbox
     from services.documents.scrubber import Scrubber
     from services.documents.store_examining import Bell
-    from services.process import Stopping, begin_log, settle_in
+    from services.process import Stopping, begin_log, keep_memory, settle_in
     from services.settings import load
     from services.virus_scan import VirusScan
 
+    keep_memory()
     logging.getLogger("urllib3").setLevel(logging.WARNING)
     begin_log()
     settings = load()
