@@ -78,7 +78,7 @@ class Asking(Service):
     def _find(self, document_id: str) -> tuple[str | None, str | None]:
         """The id in its one spelling and the record it lies in, where there is one."""
         asked = rules.canonical_id(document_id)
-        with self.db.transaction() as session:
+        with self.db.reading() as session:
             return asked, store.record_of(session, asked or new_id())
 
 

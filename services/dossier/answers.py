@@ -24,22 +24,41 @@ STATE_ONLY = ("holder", "holder/state")
 
 def judge(session: Session, caller: Caller, record_id: str, at: datetime) -> tuple[rules.Facts, contract.AccessScope]:
     """What the caller may do in the record; a professional's first ground in it is told to the holder by event."""
-    facts = store.situation(session, caller, record_id, at)
-    scope = rules.scope(tables_at(at), facts, at)
+    facts, scope = look(session, caller, record_id, at)
     # The record's row before its events' number, as every change of its grants takes them: no two wait for each other.
     note_coming(session, facts, scope, at)
     announce_first_access(session, facts, scope, at)
     return facts, scope
 
 
+def look(session: Session, caller: Caller, record_id: str, at: datetime) -> tuple[rules.Facts, contract.AccessScope]:
+    """What the caller may do in the record, and nothing more: for who judges again where that `leaves_a_mark`."""
+    facts = store.situation(session, caller, record_id, at)
+    return facts, rules.scope(tables_at(at), facts, at)
+
+
+def leaves_a_mark(facts: rules.Facts, scope: contract.AccessScope, at: datetime) -> bool:
+    """Whether judging so writes anything: that somebody came, or came for the first time."""
+    comes = bool(scope.clauses) and (_is_first_of_day(facts, at) or _is_seen_again(facts, at))
+    return comes or rules.is_first_access(facts, scope)
+
+
 def note_coming(session: Session, facts: rules.Facts, scope: contract.AccessScope, at: datetime) -> None:
     """Notes that somebody was let in: once a day for the record, every few minutes for a professional who came."""
     if not scope.clauses:
         return
-    if facts.accessed_on is None or facts.accessed_on < at.date():
+    if _is_first_of_day(facts, at):
         store.note_access(session, facts.record_id, at.date())
-    if facts.professional_id is not None and facts.seen_at is not None and facts.seen_at < at - SEEN_NOTED:
+    if facts.professional_id is not None and _is_seen_again(facts, at):
         store.note_seen(session, facts.record_id, facts.professional_id, at)
+
+
+def _is_first_of_day(facts: rules.Facts, at: datetime) -> bool:
+    return facts.accessed_on is None or facts.accessed_on < at.date()
+
+
+def _is_seen_again(facts: rules.Facts, at: datetime) -> bool:
+    return facts.seen_at is not None and facts.seen_at < at - SEEN_NOTED
 
 
 def announce_first_access(session: Session, facts: rules.Facts, scope: contract.AccessScope, at: datetime) -> None:

@@ -21,7 +21,7 @@ from services.dossier import (
     store_my_records,
     store_record_facts,
 )
-from services.dossier.answers import allowed, judge, refused, require_id
+from services.dossier.answers import allowed, judge, leaves_a_mark, look, refused, require_id
 from services.dossier.representatives import named_at_opening, record_named, refusal_at_opening
 from services.dossier.tables import tables_at
 from services.refusals import NotAllowed, Refusal
@@ -138,11 +138,14 @@ class Records(Service):
         The first time a ground lets a professional in, the holder is told by event, from this transaction.
         [domain: Who may see what]
         """
-        with self.db.transaction(caller) as session:
-            asked = rules.id_of(record_id)
+        at, asked = now(), rules.id_of(record_id)
+        with self.db.reading(caller) as session:
             if patient_id is not None:
                 asked = store_record_facts.record_of(session, rules.id_of(patient_id)) or contract.NOBODY
-            _, scope = judge(session, caller, asked, now())
+            facts, scope = look(session, caller, asked, at)
+        if leaves_a_mark(facts, scope, at):  # seldom: every question about a document begins with this one
+            with self.db.transaction(caller) as session:
+                _, scope = judge(session, caller, asked, at)
         return scope.to_wire()
 
     @rpc_system("notifications")
@@ -151,7 +154,7 @@ class Records(Service):
 
         Refuses: RecordNotFound.
         """
-        with self.db.transaction(context) as session:
+        with self.db.reading(context) as session:
             record = store.record(session, rules.id_of(record_id))
         if record is None:
             raise contract.RecordNotFound()

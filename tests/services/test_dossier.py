@@ -239,7 +239,7 @@ def test_a_scope_writes_no_trace_and_asks_the_database_once(house: DossierHouse)
     for caller in (doctor, holder, house.professional()):
         with house.statements() as seen:
             house.scope(caller, record_id)
-        assert len(seen) == 2, seen  # the begin, the look at the session and the situation in one word; the commit
+        assert len(seen) == 1, seen  # the look at the session and the situation
     assert len(house.traces()) == before
 
 
