@@ -5,9 +5,11 @@ A reference that knows no index says what fits; the folded words of every langua
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from services.db import new_id, now
 from services.documents import examining, rules_words, wording
@@ -16,6 +18,7 @@ from services.documents.rules_findings import Findings
 from services.dossier.contract import RecordNotFound
 from services.refusals import InvalidInput
 from services.tokens import Caller
+from tests.conftest import Before
 from tests.services.ward import Ward
 
 
@@ -274,3 +277,21 @@ def test_an_author_without_another_ground_searches_their_own(ward: Ward) -> None
     deposit(ward, other, "radio")
     ward.end_mandates()
     assert found(ward, author, "radio") == [own] and found(ward, author, "absent") == []
+
+
+# --- from the release before ------------------------------------------------------------------------------------------
+
+
+def test_the_words_of_a_document_are_what_they_were(database_before: Callable[[str, str], Before]) -> None:
+    asked = sa.text(
+        "select cast(document_words(array['opere', 'prothesee', 'l''an'], array['patienten', 'opere', 'operacao']) as"
+        " text), cast(document_words('{}', '{}') as text), document_words(null, '{}') is null,"
+        " (select lanname from pg_language join pg_proc on prolang = pg_language.oid where proname = 'document_words')"
+    )
+    release = database_before("documents", "0011")
+    with release.engine.connect() as connection:
+        *before, language = connection.execute(asked).one()
+    release.upgrade()
+    with release.engine.connect() as connection:
+        assert list(connection.execute(asked).one()) == [*before, "plpgsql"]
+    assert language == "sql" and "'=prothes" in before[0] and before[1:] == ["", True]
