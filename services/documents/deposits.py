@@ -402,9 +402,7 @@ class Deposits(Tries):
         return {"submission_id": submission_id or "", "documents": done}
 
 
-def described_as(
-    record_id: str, said: dict[str, Any], **besides: Any
-) -> tuple[list[Metadata], dict[str, Any]]:  # fmt: skip
+def described_as(record_id: str, said: dict[str, Any], **besides: Any) -> tuple[list[Metadata], dict[str, Any]]:
     """What was said of one document, checked, and all of it as an Idempotency-Key stands for it.
 
     besides: `details` among them; what is None was not said. Refuses: InvalidInput with every error in it.

@@ -7,6 +7,7 @@ nobody uses, and is swept.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,8 +66,11 @@ class Series(Deposits):
             slot_key = ready.slot_key and bytes(ready.slot_key)
             own_key = slot_key and self.keys.own(asked, record_key, put["version_id"], slot_key)
             if upload is not None and own_key and ready.wrapped_key and ready.stays:
-                upload |= {"try_key": own_key, "try_record": asked}
-                return self._deposited(session, caller, who, upload, put, stored, ready, gateway_key)
+                against = store_wishes.oppositions(ready.opposed)
+                deposited = self._deposited(session, who, upload, put, own_key, stored, against)
+                if isinstance(deposited, Refusal):
+                    return deposited
+                return {**deposited, "slot": self._slot(session, caller, gateway_key)}
             if upload is not None:
                 store_deposits.add_uploads(session, [upload])
             if own_key:
@@ -78,17 +82,18 @@ class Series(Deposits):
         return {**committed["documents"][0], "upload_id": put["upload_id"]}
 
     def _deposited(
-        self, session: Session, caller: Caller, who: Depositor, upload: dict[str, Any], put: Put,
-        stored: Stored | None, ready: store.Row, gateway_key: str,
+        self, session: Session, who: Depositor, upload: dict[str, Any], put: Put, own_key: bytes,
+        stored: Stored | None, against: Sequence[store.Row],
     ) -> Deposited | Refusal:  # fmt: skip
+        """The document out of a new upload and the slot its bytes lie in, or why not; own_key: of the slot, in the
+        record."""
         kind = document_types()[upload["type"]]
         refusal: Refusal | None = rules.refused_content(kind, put["media_type"], put["size"], load().upload_max_bytes)
         if refusal is not None or stored is None:
             store_deposits.add_uploads(session, [upload])  # as it was remembered; its bytes may still come
             refusal = refusal or UploadIncomplete()
             return answers.refuse(session, who.caller, CREATED, refusal, record_id=upload["record_id"])
-        made = answers_deposits.made(who, SimpleNamespace(**upload), put, stored, upload["prepared_at"], None)
-        against = store_wishes.oppositions(ready.opposed)
+        tried = SimpleNamespace(**upload, try_key=own_key, try_record=upload["record_id"])
+        made = answers_deposits.made(who, tried, put, stored, upload["prepared_at"], None)
         written = self._written(session, who, upload["record_id"], [made], None, against, upload)
-        slot = self._slot(session, caller, gateway_key)
-        return {**written["documents"][0], "upload_id": upload["upload_id"], "slot": slot}
+        return {**written["documents"][0], "upload_id": upload["upload_id"]}
