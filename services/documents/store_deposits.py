@@ -249,16 +249,37 @@ def _like(
         "", None, None, holder_side, may_see_blocked, place.get("author_id"), clauses, may_see_withheld,
         reader_id=place.get("reader_id"), account_id=place.get("account_id"),
     )  # fmt: skip
-    # By the bytes first, said so: a plan made while a record was small would go through all that lies in it by now.
     wanted = sa.any_(sa.bindparam("digests", type_=ARRAY(sa.LargeBinary)))
-    same = (
+    like = versions.c.sha256 == wanted, versions.c.state != "rejected"
+    # By the bytes first, each step said so: a plan made while a record was small would go through all that lies in it
+    # by now. Only what half the country has, a leaflet, is sought among what lies in the record.
+    everywhere = (
+        sa.select(versions.c.sha256, versions.c.document_id).where(*like).limit(sa.literal_column(str(SELDOM)))
+        .cte("everywhere").prefix_with("materialized")
+    )  # fmt: skip
+    found = sa.select(sa.func.count()).select_from(everywhere).scalar_subquery()
+    beside = documents.alias("beside")
+    of_each = (
         sa.select(versions.c.sha256, versions.c.document_id)
-        .where(versions.c.sha256 == wanted, versions.c.state != "rejected").cte("same").prefix_with("materialized")
+        .where(versions.c.document_id == beside.c.document_id, *like)
+        .limit(sa.literal_column(str(SELDOM))).lateral("of_each")
+    )  # fmt: skip
+    same = sa.union_all(
+        sa.select(everywhere.c.sha256, everywhere.c.document_id).where(found < SELDOM),
+        sa.select(of_each.c.sha256, of_each.c.document_id).select_from(beside.join(of_each, sa.true()))
+        .where(beside.c.record_id == place["record_id"], found >= SELDOM),
+    ).subquery("same")  # fmt: skip
+    seen = (
+        sa.select(documents.c.document_id, documents.c.deposited_at)
+        .where(documents.c.document_id == same.c.document_id, visible(scope, place["record_id"]))
+        .limit(sa.literal_column("1")).lateral("seen")
     )  # fmt: skip
     return planned_once(
-        sa.select(same.c.sha256, documents.c.document_id)
-        .select_from(same.join(documents, documents.c.document_id == same.c.document_id))
-        .where(visible(scope, place["record_id"]))
+        sa.select(same.c.sha256, seen.c.document_id).select_from(same.join(seen, sa.true()))
         .distinct(same.c.sha256)
-        .order_by(same.c.sha256, documents.c.deposited_at, documents.c.document_id)
-    )
+        .order_by(same.c.sha256, seen.c.deposited_at, seen.c.document_id)
+    )  # fmt: skip
+
+
+SELDOM = 64
+"""The versions of the same bytes, in whatever record, that are looked at before it is asked what lies in this one."""
