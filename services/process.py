@@ -46,8 +46,8 @@ def keep_memory() -> None:
 
 _KEPT = {
     -8: 2,  # M_ARENA_MAX: what one thread let go of is there for the next one
-    -3: 16 * 1024**2,  # M_MMAP_THRESHOLD, bytes: more than any block that is buffered
-    -1: 16 * 1024**2,  # M_TRIM_THRESHOLD, bytes: the most that is kept, of each arena
+    -3: 16 * 1024**2,  # M_MMAP_THRESHOLD, bytes: more than any block on its way through
+    -1: 16 * 1024**2,  # M_TRIM_THRESHOLD, bytes: so much at the end of an arena stays free
 }
 
 

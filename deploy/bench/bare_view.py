@@ -1,7 +1,8 @@
 """The bare view that deposits and downloads are measured against: Flask, gunicorn, the same store, nothing else.
 
 It streams a body to a presigned PUT and an object from a presigned GET, unsealed, unlooked at and for anybody, in
-blocks of the gateway's own size. It runs on loopback, on the measured stack only, while it is measured.
+blocks of the gateway's own size. It runs on loopback, on the measured stack only, while it is measured, and has the C
+library's own way with memory, as any view has that nobody tuned.
 """
 
 from __future__ import annotations

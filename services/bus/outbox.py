@@ -78,15 +78,16 @@ def emit_all(session: Session, events: Sequence[Any]) -> None:
 
 
 def values_to_emit(session: Session, event: Any) -> dict[str, Any]:
-    """An event without a subject as the values of a statement that writes it itself, with what only it finds.
+    """The values with which `emitting` writes this event, in a statement that finds what is still missing in it.
 
-    For a session of one word, where nothing is said after what is found. `emitting` stands in that statement; nobody is
-    woken, so it is for events that take the relay's next round.
+    For a session of one word, where nothing is said after what is found. Nobody is woken: it is for an event without a
+    subject that takes the relay's next round.
     """
     if _subject(event) is not None or getattr(event, "prompt", True):
         raise TypeError("this event has a number, or somebody waits for it")
     told_id, envelope = _envelope(session, event, None, None)
-    return {"told_id": told_id, "told_type": event.type, "told": envelope, "told_bundled": event.bundled}
+    return {"told_id": told_id, "told_type": event.type, "told": envelope,
+            "told_bundled": getattr(event, "bundled", False)}  # fmt: skip
 
 
 def emitting(data: str, rest: str) -> str:

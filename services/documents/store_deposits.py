@@ -262,7 +262,7 @@ def _like(
     of_each = (
         sa.select(versions.c.sha256, versions.c.document_id)
         .where(versions.c.document_id == beside.c.document_id, *like)
-        .limit(sa.literal_column(str(SELDOM))).lateral("of_each")
+        .offset(sa.literal_column("0")).lateral("of_each")  # each by itself, for each of the record's
     )  # fmt: skip
     same = sa.union_all(
         sa.select(everywhere.c.sha256, everywhere.c.document_id).where(found < SELDOM),

@@ -135,7 +135,7 @@ class Records(Service):
         """What this caller may do in this record, as an `AccessScope` on the wire. Writes no trace: the asker does.
 
         patient_id: in place of a record's id, whose record is meant.
-        The first time a ground lets a professional in, the holder is told by event, from this transaction.
+        The first time a ground lets a professional in, the holder is told by event, from the transaction that notes it.
         [domain: Who may see what]
         """
         at, asked = now(), rules.id_of(record_id)

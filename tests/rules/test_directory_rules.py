@@ -280,6 +280,7 @@ def test_only_an_agent_registers(capacity: str, may: bool) -> None:
 )
 def test_an_agent_or_a_licensed_professional_searches_patients(capacity: str, licence: str | None, may: bool) -> None:
     assert rules.may_search_patients(capacity, licence) is may
+    assert ((licence or "") in rules.licences_to_search_with(capacity)) is may
 
 
 @pytest.mark.parametrize(

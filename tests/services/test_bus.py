@@ -840,7 +840,7 @@ def test_an_event_that_is_committed_while_a_batch_is_on_its_way_is_not_slept_ove
             told.append(lying.emits(Poked(new_id(), "good")))
 
     def sleeps(wire: int, **_: Any) -> None:
-        woken, *_ = select.select([wire], [], [], 0)
+        woken, *_ = select.select([wire], [], [], 2)  # the database's word takes its time on a busy machine
         lying.relay._stopping = not woken
 
     lying.on_given = another

@@ -262,9 +262,21 @@ def test_the_same_bytes_again_are_pointed_out_to_who_may_read_them(ward: Ward) -
     assert third["duplicate_of"] == first["document_id"]
 
 
+def copy_often(ward: Ward, document_id: str) -> None:
+    """Has a document more versions of its bytes than are looked at before what lies in a record is."""
+    ward.sql(
+        "insert into versions (version_id, document_id, number, content_id, wrapped_key, key_record_id, media_type,"
+        " size, sha256, account_id, created_at) select gen_random_uuid(), document_id, 1 + extra, gen_random_uuid(),"
+        " wrapped_key, key_record_id, media_type, size, sha256, account_id, created_at"
+        " from versions, generate_series(1, :more) as extra where document_id = :document_id",
+        more=store_deposits.SELDOM + 10, document_id=document_id,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("often", [False, True])
 @pytest.mark.parametrize("hiding", ["level", "restriction", "matrix", "block"])
-def test_the_same_bytes_are_not_pointed_out_to_who_may_not_read_them(ward: Ward, hiding: str) -> None:
-    author, data = ward.present(), pdf("hidden")
+def test_the_same_bytes_are_not_pointed_out_to_who_may_not_read_them(ward: Ward, hiding: str, often: bool) -> None:
+    author, data = ward.present(), pdf(f"hidden {often}")
     who, said = ward.present(), {}
     if hiding == "block":
         document_id = deposit(ward, author, data)["document_id"]
@@ -280,6 +292,8 @@ def test_the_same_bytes_are_not_pointed_out_to_who_may_not_read_them(ward: Ward,
             ward.set_level(ward.holder, document_id, "private")
         else:
             ward.restrict(ward.holder, document_id, who)
+    if often:
+        copy_often(ward, document_id)
     with ward.counted() as of_a_copy:
         hidden = deposit(ward, who, data, **said)
     with ward.counted() as of_another:
@@ -308,26 +322,32 @@ def test_the_same_bytes_are_sought_by_themselves_and_not_among_all_that_the_reco
         plan = " ".join(connection.exec_driver_sql(f"explain execute {executed}", parameters).scalars())
     sessions.engine.dispose()
     assert "ix_versions_sha256" in plan, plan
+    assert re.search(r"uq_versions_number on versions .*document_id = beside.document_id", plan), plan
     assert re.search(r"Nested Loop  \([^)]*\)\s+->  Append", plan), "each that is found is looked at, and no other"
 
 
-@pytest.mark.parametrize("copies", [1, store_deposits.SELDOM + 10])
-def test_the_same_bytes_in_other_records_are_no_copy_however_many_have_them(ward: Ward, copies: int) -> None:
-    data = pdf("elsewhere")
+@pytest.mark.parametrize("often", [False, True])
+def test_the_same_bytes_in_other_records_are_no_copy_however_many_have_them(ward: Ward, often: bool) -> None:
+    data = pdf(f"elsewhere {often}")
     first = deposit(ward, ward.present(), data)
-    ward.sql(
-        "insert into versions (version_id, document_id, number, content_id, wrapped_key, key_record_id, media_type,"
-        " size, sha256, account_id, created_at) select gen_random_uuid(), document_id, 1 + extra, gen_random_uuid(),"
-        " wrapped_key, key_record_id, media_type, size, sha256, account_id, created_at"
-        " from versions, generate_series(1, :more) as extra where document_id = :first",
-        more=copies - 1, first=first["document_id"],
-    )  # fmt: skip
+    if often:
+        copy_often(ward, first["document_id"])
     other = Ward(ward.house, ward.settings)
     who = other.present()
     mine = deposit(other, who, data)
     assert mine["duplicate_of"] is None
     assert deposit(other, who, data)["duplicate_of"] == mine["document_id"]
     assert deposit(ward, ward.present(), data)["duplicate_of"] == first["document_id"]
+
+
+def test_a_rare_copy_is_pointed_out_beside_one_of_many(ward: Ward) -> None:
+    doctor, leaflet, letter = ward.present(), pdf("leaflet"), pdf("letter")
+    of_many, rare = (deposit(ward, doctor, data)["document_id"] for data in (leaflet, letter))
+    copy_often(ward, of_many)
+    with_both = deposit(ward, doctor, pdf("third"))["document_id"]
+    copy_often(ward, with_both)
+    answer = submit(ward, doctor, [letter, pdf("fresh"), leaflet, pdf("third")])
+    assert [one["duplicate_of"] for one in answer["documents"]] == [rare, None, of_many, with_both]
 
 
 def test_a_repeat_points_out_what_the_first_answer_did(ward: Ward) -> None:

@@ -77,6 +77,7 @@ def test_the_merged_record_is_unreadable_to_a_professional_and_refuses_the_code_
 def test_a_decision_about_a_merged_holder_still_asks_the_database_once(house: DossierHouse, pair: Pair) -> None:
     pair.merge()
     for holder in (pair.holder, pair.twin):
+        house.scope(holder, pair.record)  # the first of a day is noted
         with house.statements() as seen:
             house.scope(holder, pair.record)
         [situation] = [each for each in seen if "own_patient_id" in each]

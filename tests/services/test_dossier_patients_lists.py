@@ -72,18 +72,24 @@ def test_an_ended_ground_a_block_and_a_closed_record_are_the_same_absence(house:
     assert mine(house, doctor) == latest(house, doctor) == [kept]
 
 
-def test_the_latest_records_are_those_one_came_to_last_where_a_ground_still_lets_in(house: DossierHouse) -> None:
+@pytest.mark.parametrize("by", ["record", "documents"])
+def test_the_latest_records_are_those_one_came_to_last_where_a_ground_still_lets_in(
+    house: DossierHouse, by: str
+) -> None:
+    def come(record_id: str) -> None:
+        house.scope(doctor, record_id) if by == "documents" else house.dossier.read_record(doctor, record_id=record_id)
+
     doctor = house.professional()
     people = [house.holder() for _ in range(3)]
     for holder, record_id in people:
         trust(house, holder, record_id, doctor)
     one, two, _unseen = (record_id for _, record_id in people)
     for record_id in (one, two):
-        house.dossier.read_record(doctor, record_id=record_id)
+        come(record_id)
     assert latest(house, doctor) == [two, one]
     with house.sessions.transaction() as session:
         session.execute(sa.update(models.FirstAccess).values(last_at=models.FirstAccess.last_at - DAY))
-    house.dossier.read_record(doctor, record_id=one)
+    come(one)
     assert latest(house, doctor) == [one, two]
     assert latest(house, house.professional()) == []
 
