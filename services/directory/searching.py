@@ -56,9 +56,9 @@ class Searching(Desk):
                 values_to_emit(session, traced(caller, SEARCHED, at=at, object_type="patient")),
                 rules.licences_to_search_with(caller.capacity), rules_search.most(sought.kind, _is_software(caller)),
             )  # fmt: skip
-        refusal = _refusal(caller, sought, counted, at)
-        if refusal is not None:
+        if not counted.told:  # nobody has an answer that left no trace
             with self.db.transaction(caller) as session:
+                refusal = _refusal(caller, sought, counted, at) or NotAllowed()
                 return self._refused(session, caller, SEARCHED, refusal)
         return {"patients": list(counted.found), "more": False}
 

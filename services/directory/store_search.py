@@ -38,12 +38,13 @@ _COUNT = planned_once(
 class Counted:
     """How many searches there are within a stretch, this one included, and what licence the searcher has, if any.
 
-    found: who has the matricule that was sought with them, if one was.
+    found: who has the matricule that was sought with them, if one was. told: whether the trace of an answer stands.
     """
 
     searches: int
     licence: str | None
     found: Sequence[SearchedPatient] = ()
+    told: bool = False
 
 
 def count_search(session: Session, searcher: str, stretch: datetime, professional_id: str | None = None) -> Counted:
@@ -162,10 +163,11 @@ _COUNT_AND_FIND = planned_once(
     sa.text(
         f"""
         {_COUNTED}, found as ({_BY_MATRICULE}),
-        told as ({emitting(_FOUND, f"from counted left join found on true where {_MAY}")})
-        select counted.searches, counted.licence, found.* from counted left join found on true
+        told as ({emitting(_FOUND, f"from counted left join found on true where {_MAY}")} returning event_id)
+        select counted.searches, counted.licence, exists (select from told) as told, found.*
+          from counted left join found on true
         """  # noqa: S608 (its own words)
-    ).columns(*named(f"searches licence {_LINE}")),
+    ).columns(*named(f"searches licence told {_LINE}")),
     **_KINDS, asked="text", told_type="text", most="bigint",
 )  # fmt: skip
 _BY_ID = planned_once(
@@ -186,7 +188,7 @@ def count_and_find(
         "searcher": searcher, "stretch": stretch, "professional_id": professional_id, "asked": matricule,
         "licences": list(licences), "most": most, **trace,
     }).one()  # fmt: skip
-    return Counted(row.searches, row.licence, [] if row.patient_id is None else [_found(row, 100)])
+    return Counted(row.searches, row.licence, [] if row.patient_id is None else [_found(row, 100)], row.told)
 
 
 def patients_by_beginning(session: Session, matricule: str) -> list[SearchedPatient]:

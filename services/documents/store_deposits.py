@@ -249,37 +249,46 @@ def _like(
         "", None, None, holder_side, may_see_blocked, place.get("author_id"), clauses, may_see_withheld,
         reader_id=place.get("reader_id"), account_id=place.get("account_id"),
     )  # fmt: skip
-    wanted = sa.any_(sa.bindparam("digests", type_=ARRAY(sa.LargeBinary)))
-    like = versions.c.sha256 == wanted, versions.c.state != "rejected"
-    # By the bytes first, each step said so: a plan made while a record was small would go through all that lies in it
-    # by now. Only what half the country has, a leaflet, is sought among what lies in the record.
-    everywhere = (
-        sa.select(versions.c.sha256, versions.c.document_id).where(*like).limit(sa.literal_column(str(SELDOM)))
-        .cte("everywhere").prefix_with("materialized")
-    )  # fmt: skip
-    found = sa.select(sa.func.count()).select_from(everywhere).scalar_subquery()
-    beside = documents.alias("beside")
-    of_each = (
-        sa.select(versions.c.sha256, versions.c.document_id)
-        .where(versions.c.document_id == beside.c.document_id, *like)
-        .offset(sa.literal_column("0")).lateral("of_each")  # each by itself, for each of the record's
-    )  # fmt: skip
-    same = sa.union_all(
-        sa.select(everywhere.c.sha256, everywhere.c.document_id).where(found < SELDOM),
-        sa.select(of_each.c.sha256, of_each.c.document_id).select_from(beside.join(of_each, sa.true()))
-        .where(beside.c.record_id == place["record_id"], found >= SELDOM),
-    ).subquery("same")  # fmt: skip
     seen = (
         sa.select(documents.c.document_id, documents.c.deposited_at)
-        .where(documents.c.document_id == same.c.document_id, visible(scope, place["record_id"]))
+        .where(documents.c.document_id == _SAME.c.document_id, visible(scope, place["record_id"]))
         .limit(sa.literal_column("1")).lateral("seen")
     )  # fmt: skip
     return planned_once(
-        sa.select(same.c.sha256, seen.c.document_id).select_from(same.join(seen, sa.true()))
-        .distinct(same.c.sha256)
-        .order_by(same.c.sha256, seen.c.deposited_at, seen.c.document_id)
+        sa.select(_SAME.c.sha256, seen.c.document_id).select_from(_SAME.join(seen, sa.true()))
+        .distinct(_SAME.c.sha256)
+        .order_by(_SAME.c.sha256, seen.c.deposited_at, seen.c.document_id)
     )  # fmt: skip
 
 
 SELDOM = 64
 """The versions of the same bytes, in whatever record, that are looked at before it is asked what lies in this one."""
+
+
+def _same() -> sa.Subquery:
+    """What has these bytes and may lie in this record.
+
+    By the bytes first, each step said so: a plan made while a record was small would go through all that lies in it by
+    now. Only what half the country has, a leaflet, is sought among what lies in the record.
+    """
+    wanted = sa.any_(sa.bindparam("digests", type_=ARRAY(sa.LargeBinary)))
+    has_them = versions.c.sha256 == wanted, versions.c.state != "rejected"
+    columns = versions.c.sha256, versions.c.document_id
+    anywhere = (
+        sa.select(*columns).where(*has_them).limit(sa.literal_column(str(SELDOM)))
+        .cte("anywhere").prefix_with("materialized")
+    )  # fmt: skip
+    found = sa.select(sa.func.count()).select_from(anywhere).scalar_subquery()
+    beside = documents.alias("beside")
+    of_each = (
+        sa.select(*columns).where(versions.c.document_id == beside.c.document_id, *has_them)
+        .offset(sa.literal_column("0")).lateral("of_each")  # each by itself, for each of the record's
+    )  # fmt: skip
+    return sa.union_all(
+        sa.select(anywhere.c.sha256, anywhere.c.document_id).where(found < SELDOM),
+        sa.select(of_each.c.sha256, of_each.c.document_id).select_from(beside.join(of_each, sa.true()))
+        .where(beside.c.record_id == sa.bindparam("record_id", type_=Id), found >= SELDOM),
+    ).subquery("same")  # fmt: skip
+
+
+_SAME = _same()

@@ -333,6 +333,17 @@ def test_who_may_not_search_finds_nobody(house: House, by: str) -> None:
     assert seen == [refused] * 3 + [("allowed", None, True), refused]
 
 
+def test_nobody_has_an_answer_that_left_no_trace(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = any_matricule()
+    patient_id = register(house, matricule=number)
+    assert ids(search(house, matricule=number)) == [patient_id]
+    monkeypatch.setattr("services.directory.rules.licences_to_search_with", lambda capacity: [])
+    with pytest.raises(NotAllowed):
+        search(house, matricule=number)
+    told = [(each["outcome"], each["object_id"]) for each in traces(house)]
+    assert told == [("allowed", patient_id), ("refused", None)]
+
+
 @pytest.mark.parametrize("by", ["matricule", "name"])
 def test_whose_session_has_ended_finds_nobody_and_is_not_counted(house: House, by: str) -> None:
     number = any_matricule()
