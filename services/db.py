@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -27,7 +26,7 @@ from services.plans import listen_for_plans, planned_once
 from services.refusals import KeyReused, RequestInFlight, SessionEnded
 from services.settings import load
 from services.tokens import Caller, Context
-from services.words import BEGIN, ONE_WORD, ONLY_READS, UNSAID, listen_for_words
+from services.words import BEGIN, EMITTED, LAST_WORDS, ONE_WORD, ONLY_READS, UNSAID, commit, listen_for_words, say_last
 
 POOL = 12  # a little more than nameko's ten workers: the inbox works beside them
 REQUEST_KEPT = timedelta(hours=24)
@@ -123,18 +122,9 @@ def make_engine(url: str, **options: Any) -> sa.Engine:
     return sa.create_engine(url, hide_parameters=True, connect_args=told, **options)
 
 
-# What a transaction says last goes in one word with its commit: what it emitted, and writes that nothing waits for.
 _LOOK = "select require_session('{session_id}')"
 _SESSION_ENDED = "DS001"  # what require_session raises
-_COMMIT = "commit"
-_EMIT = (
-    "insert into outbox (event_id, type, envelope, bundled) select told.* from unnest(cast(:ids as uuid[]),"
-    " cast(:types as text[]), cast(:envelopes as text[]), cast(:bundled as boolean[])) as told; commit"
-)
-_EMIT_PROMPTLY = "select pg_notify('outbox', ''); " + _EMIT
 _ROLLBACK = sa.text("rollback")
-_EMITTED = "emitted"
-_LAST_WORDS = "last_words"
 _OVER = "over"
 
 
@@ -149,23 +139,24 @@ class Sessions:
         self._make = sessionmaker(self.engine, expire_on_commit=False, info={"speaks_for": speaks_for})
 
     @contextmanager
-    def transaction(self, who: Caller | Context | None = None) -> Iterator[Session]:
+    def transaction(self, *who: Caller | Context | None) -> Iterator[Session]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
         A caller's session is asked for before anything else, inside the transaction, so that all replicas agree on
         its end.
-        Refuses: SessionEnded.
+        who: the one whose request this is; where there are several, `speak_for` says what is whose.
+        Refuses: SessionEnded, where one of theirs has.
         """
         with self._make() as session:
-            session.info["context"] = who.context if who is not None else None  # emit() passes it on
-            session.info[_EMITTED] = []
-            session.info[_LAST_WORDS] = {}
-            session.connection().info[UNSAID] = [BEGIN, *_look(who)]
+            speak_for(session, *who[:1])
+            session.info[EMITTED] = []
+            session.info[LAST_WORDS] = {}
+            session.connection().info[UNSAID] = [BEGIN, *dict.fromkeys(look for each in who for look in _look(each))]
             try:
                 yield session
                 if not session.info.get(_OVER):
                     session.flush()
-                    _commit(session)
+                    commit(session)
             except BaseException as broken:
                 _roll_back(session)
                 _raise_if_ended(broken)
@@ -197,7 +188,7 @@ class Sessions:
     def _announced(self, who: Caller | Context | None, what: str) -> Iterator[Session]:
         """A session that neither begins nor commits, and whose connection keeps it to what was announced of it."""
         with self._make() as session:
-            session.info["context"] = who.context if who is not None else None
+            speak_for(session, who)
             told = session.connection().info
             told |= {what: "due", UNSAID: [*_look(who)]}
             try:
@@ -214,6 +205,11 @@ def _look(who: Caller | Context | None) -> Iterator[str]:
     """What asks for a caller's session; nothing of those who have none."""
     if isinstance(who, Caller):
         yield _LOOK.format(session_id=UUID(who.session_id))
+
+
+def speak_for(session: Session, who: Caller | Context | None = None) -> None:
+    """Has what is emitted from here on belong to this request."""
+    session.info["context"] = who.context if who is not None else None
 
 
 def _raise_if_ended(broken: BaseException) -> None:
@@ -241,48 +237,6 @@ def hold(session: Session, what: str) -> None:
     told.setdefault(UNSAID, []).append(f"select pg_advisory_xact_lock({key})")
 
 
-def add_to_outbox(session: Session, event_id: str, kind: str, envelope: str, *, prompt: bool, bundled: bool) -> None:
-    """Has an event written with the commit of this transaction, and only with it."""
-    session.info[_EMITTED].append((event_id, kind, envelope, prompt, bundled))
-
-
-def say_last(session: Session, statement: str, **values: Any) -> None:
-    """Has a write said in one word with the commit of this transaction: one that nothing in it waits for.
-
-    What it locks, it locks for the shortest time there is. No other such statement, and not what emits, has parameters
-    of the same names; the same one a second time has what was to be said last till then said now.
-    """
-    if statement in session.info[_LAST_WORDS]:
-        say_now(session)
-    session.info[_LAST_WORDS][statement] = values
-
-
-def say_now(session: Session) -> None:
-    """Says at once, in one word, what was to be said last: for whoever has to know whether it could be said."""
-    said, session.info[_LAST_WORDS] = session.info[_LAST_WORDS], {}
-    if said:
-        session.execute(_worded(tuple(said)), _values_of(said))
-
-
-def _values_of(said: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {name: value for each in said.values() for name, value in each.items()}
-
-
-def _commit(session: Session) -> None:
-    emitted, said = session.info[_EMITTED], session.info[_LAST_WORDS]
-    values = _values_of(said)
-    if emitted:
-        ids, kinds, envelopes, prompt, bundled = (list(column) for column in zip(*emitted, strict=True))
-        values |= {"ids": ids, "types": kinds, "envelopes": envelopes, "bundled": bundled}
-    last = (_EMIT_PROMPTLY if any(prompt) else _EMIT) if emitted else _COMMIT
-    session.execute(_worded((*said, last)), values)
-
-
-@lru_cache(maxsize=64)
-def _worded(statements: tuple[str, ...]) -> sa.TextClause:
-    return planned_once(sa.text("; ".join(statements)))
-
-
 def _roll_back(session: Session) -> None:
     if session.info.get(_OVER):
         return
@@ -298,8 +252,8 @@ class Savepoint:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._emitted = len(session.info[_EMITTED])
-        self._last_words = dict(session.info[_LAST_WORDS])
+        self._emitted = len(session.info[EMITTED])
+        self._last_words = dict(session.info[LAST_WORDS])
         self._nested = session.begin_nested()
 
     def keep(self) -> None:
@@ -310,7 +264,7 @@ class Savepoint:
         """Ends the transaction with it, in one word with what was to be said last: for who would know what that comes
         to, and undo the part where it fails."""
         self._session.flush()
-        _commit(self._session)
+        commit(self._session)
         self._nested.commit()
         self._session.connection().info.pop(UNSAID)  # there is nothing left to be released
         self._session.info[_OVER] = True
@@ -318,8 +272,8 @@ class Savepoint:
     def undo(self) -> None:
         """As if the part had never been."""
         self._nested.rollback()
-        del self._session.info[_EMITTED][self._emitted :]
-        self._session.info[_LAST_WORDS] = self._last_words
+        del self._session.info[EMITTED][self._emitted :]
+        self._session.info[LAST_WORDS] = self._last_words
 
 
 class Database(DependencyProvider):  # type: ignore[misc]

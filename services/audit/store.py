@@ -16,9 +16,10 @@ from services.audit.models import EntryRow, HiddenDocument, Id, RecordMove
 from services.audit.models_facts import DocumentFact
 from services.audit.rules import Position, as_id
 from services.audit.rules_histories import ALL, Wanted, kept_from_readers
-from services.db import rfc3339, say_last
+from services.db import rfc3339
 from services.dossier.contract import AccessScope
 from services.rpc import dumps
+from services.words import say_last
 
 Row = Any  # a row of one of the queries below, read by column name
 

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from services.audit.models_statistics import StatisticCount, StatisticSubject
 from services.audit.rules_statistics import ACCESSES, Counts, Step, Steps, difference, ended_on
-from services.db import begun, say_last
+from services.db import begun
+from services.words import say_last
 
 ENTRIES_AT_ONCE = 20_000
 SUBJECTS_AT_ONCE = 10_000

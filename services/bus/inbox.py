@@ -22,10 +22,11 @@ from services.bus.arrivals import Arrival, arrived, fitting
 from services.bus.consumer import Consumer, declared, sessions_of, settle
 from services.bus.left import Lefts
 from services.bus.way import Way
-from services.db import Savepoint, forget_requests, new_id, say_now
+from services.db import Savepoint, forget_requests, new_id
 from services.refusals import Refusal, Unavailable
 from services.settings import load
 from services.tokens import Context
+from services.words import say_now
 
 TRIES = 10
 BACKOFF_CAP = 60.0  # seconds between two tries

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.bus.arrivals import Arrival
-from services.db import inbox, now, say_last
+from services.db import inbox, now
 from services.plans import named, planned_once
+from services.words import say_last
 
 TOGETHER = 50  # events one transaction works where their handler allows it
 

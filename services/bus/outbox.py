@@ -17,12 +17,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from services.bus.consumer import sessions_of
-from services.db import add_to_outbox, new_id, now, rfc3339, subjects
+from services.db import new_id, now, rfc3339, subjects
 from services.plans import named, planned_once
 from services.refusals import Unavailable
 from services.rpc import Link, dumps
 from services.settings import load
 from services.tokens import Context
+from services.words import add_to_outbox
 
 RELAY_BATCH = 500
 BUNDLE = 100  # events of one message: what counts for the broker is the number of messages

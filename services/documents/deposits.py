@@ -332,7 +332,8 @@ class Deposits(Tries):
                 answers_deposits.made(who, upload, put, stored[put["upload_id"]], at, submission_id)
                 for upload, put in zip(uploads, puts, strict=True)
             ]
-            written = self._written(session, who, asked_of, made, submission_id, against)
+            like = store_deposits.same_bytes(session, who.scope, asked_of, [each.version["sha256"] for each in made])
+            written = self._written(session, who, asked_of, made, submission_id, against, like)
             if gateway_key is not None:
                 written["documents"][0]["slot"] = self._slot(session, caller, gateway_key)
             return written
@@ -373,13 +374,14 @@ class Deposits(Tries):
 
     def _written(
         self, session: Session, who: Depositor, record_id: str, made: list[answers_deposits.Made],
-        submission_id: str | None, against: Sequence[store.Row], upload: dict[str, Any] | None = None,
+        submission_id: str | None, against: Sequence[store.Row], like: dict[bytes, str],
+        upload: dict[str, Any] | None = None,
     ) -> Submitted:  # fmt: skip
         """New documents in the record, each with its trace, and what their answers point out.
 
-        upload: the row of one that is not written yet.
+        like: the documents that have the same bytes; the new ones are added to them. upload: the row of one that is not
+        written yet.
         """
-        like = store_deposits.same_bytes(session, who.scope, record_id, [each.version["sha256"] for each in made])
         noted: list[dict[str, Any]] = []
         done: list[CommittedDeposit] = []
         for each in made:

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from services.db import say_last
 from services.documents import store_wishes
 from services.documents.models import Id, documents, levels, record_keys, uploads, versions
 from services.documents.rules import Scope
@@ -20,6 +19,7 @@ from services.documents.store_examining import WAITING
 from services.documents.store_rows import added, rows
 from services.dossier.contract import AccessScope, Clause
 from services.plans import planned_once
+from services.words import say_last
 
 # --- uploads ----------------------------------------------------------------------------------------------------------
 
@@ -215,12 +215,15 @@ _DEPOSITED = """
 
 def add_done(session: Session, upload: dict[str, Any]) -> None:
     """Writes, with the commit, an upload that nobody waits for: its document is written before, its slot goes."""
-    say_last(session, _ADD_DONE, done_at_once=rows([upload]), slot_used=upload["version_id"])
+    say_last(session, _ADD_DONE, done_at_once=rows([upload]))
 
 
 _ADD_DONE = "; ".join((
     added(uploads, f"{_SAID}, document_id, version_id, duplicate_of", "done_at_once"),
-    "delete from attempts where version_id = cast(:slot_used as uuid)",
+    """
+    delete from attempts using json_to_recordset(cast(:done_at_once as json)) as done(version_id uuid)
+     where attempts.version_id = done.version_id
+    """,
 ))  # fmt: skip
 
 

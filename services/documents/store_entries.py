@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from services.db import say_last
 from services.documents.models_care import entries
 from services.documents.rules_findings import Entry
 from services.documents.store_rows import added, rows
+from services.words import say_last
 
 
 def keep(session: Session, document_id: str, found: Sequence[Entry]) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.db import Sessions, say_last
+from services.db import Sessions
 from services.documents.models import documents, record_keys, uploads, versions
 from services.documents.models_reading import examinations
 from services.plans import planned_once
+from services.words import say_last
 
 WAITING = "documents_examinations"
 """The channel on which a database tells that something waits."""

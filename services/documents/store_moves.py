@@ -14,12 +14,11 @@ _ALONE = sa.text(
     select pg_advisory_xact_lock(hashtextextended('record_moves ' || cast(cast(:record_id as uuid) as text), 0))
     """
 )
-STAYS = """
-    select pg_advisory_xact_lock_shared(
-        hashtextextended('record_moves ' || cast(cast(:record_id as uuid) as text), 0)
-    )
+STAY = """
+    select pg_advisory_xact_lock_shared(hashtextextended('record_moves ' || cast(record_id as text), 0))
+      from (select distinct record_id from unnest(cast(:record_ids as uuid[])) as asked (record_id) order by 1) as each
 """
-"""Has a move of `record_id` wait for this transaction: said before it is read where that record leads.
+"""Has a move of any of `record_ids` wait for this transaction: said before it is read where these records lead.
 
 Any number of them at once; the documents they write are there when the move looks for what it has to move.
 """

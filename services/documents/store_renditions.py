@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.db import say_last
 from services.documents.models import record_keys
 from services.documents.models_reading import renditions
 from services.documents.store_rows import added, rows
+from services.words import say_last
 
 Row = Any
 

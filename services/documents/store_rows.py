@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.db import rfc3339
+from services.words import Rows
 
 
-def rows(values: Sequence[dict[str, Any]]) -> str:
-    """Rows as JSON, their bytes and moments as the database reads them."""
-    return json.dumps([{name: _plain(value) for name, value in row.items()} for row in values])
+def rows(values: Sequence[dict[str, Any]]) -> Rows:
+    """Rows whose bytes and moments are as the database reads them."""
+    return Rows({name: _plain(value) for name, value in row.items()} for row in values)
 
 
 def _plain(value: Any) -> Any:

@@ -2,66 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.db import say_last
 from services.documents import store_wishes
-from services.documents.models import record_keys
+from services.documents.models import Id, attempts, documents, record_keys, uploads, versions
 from services.documents.store import Row
-from services.documents.store_moves import STAYS
+from services.documents.store_moves import STAY
+from services.documents.store_rows import added, rows
 from services.plans import planned_once
+from services.words import say_last
 
 
-def add(
-    session: Session, version_id: str, account_id: str, capacity: str, wrapped_key: bytes, at: datetime
-) -> None:
+class Slot(NamedTuple):
+    """Whose slot is meant, and for which record."""
+
+    record_id: str
+    version_id: str
+    account_id: str
+    capacity: str
+
+
+def add(session: Session, version_id: str, account_id: str, capacity: str, wrapped_key: bytes, at: datetime) -> None:
     """Remembers a slot before its URL leaves, with the commit: no object without a row."""
-    say_last(
-        session, _ADD, slot_id=version_id, slot_of=account_id, slot_in=capacity, slot_key=wrapped_key, slot_at=at
-    )
+    slot = {"version_id": version_id, "account_id": account_id, "capacity": capacity, "wrapped_key": wrapped_key,
+            "started_at": at}  # fmt: skip
+    say_last(session, _ADD, slots=rows([slot]))
 
 
-_ADD = """
-    insert into attempts (version_id, account_id, capacity, wrapped_key, started_at)
-    values (cast(:slot_id as uuid), cast(:slot_of as uuid), :slot_in, :slot_key, :slot_at)
-"""
+_ADD = added(attempts, "version_id, account_id, capacity, wrapped_key, started_at", "slots")
 
 
-def ready_with(
-    session: Session, record_id: str, version_id: str, account_id: str, capacity: str, not_before: datetime
-) -> Row:
-    """What a record has ready for deposits, as `store_deposits.ready_for`, and `slot_key`: the wrapped key of a
-    person's own slot, held until the commit; None where it is not theirs, too old or used.
+def ready_with(session: Session, slots: Sequence[Slot], not_before: datetime) -> Sequence[Row]:
+    """Of each slot what its record has ready for deposits, as `store_deposits.ready_for`, and `slot_key`: the wrapped
+    key of a person's own slot, held until the commit; None where it is not theirs, too old or used.
 
     `stays`: whether the record speaks for itself and was not deleted; no merge that was not noted yet is noted before
     the commit.
     """
-    asked = {"record_id": record_id, "slot": version_id, "account_id": account_id, "capacity": capacity,
+    record_ids, version_ids, account_ids, capacities = (list(column) for column in zip(*slots, strict=True))
+    asked = {"record_ids": record_ids, "slots": version_ids, "account_ids": account_ids, "capacities": capacities,
              "not_before": not_before}  # fmt: skip
-    return session.execute(_READY, asked).one()
+    return session.execute(_READY, asked).all()
 
 
 # One word of three statements: what the first two waited for is seen by the last.
 _READY = planned_once(
     sa.text(f"""
-        {STAYS};
-        select from attempts where version_id = cast(:slot as uuid) and account_id = cast(:account_id as uuid)
-           for update;
-        select (select wrapped_key from record_keys where record_id = cast(:record_id as uuid)) as wrapped_key,
-               {store_wishes.opposing("cast(:record_id as uuid)")} as opposed,
-               not exists (select from record_moves where record_id = cast(:record_id as uuid)
-                              and leads_to is not null)
-               and not exists (select from record_keys where record_id = cast(:record_id as uuid)
+        {STAY};
+        select from attempts join unnest(cast(:slots as uuid[]), cast(:account_ids as uuid[])) as asked (slot, whose)
+            on attempts.version_id = asked.slot and attempts.account_id = asked.whose
+         order by attempts.version_id for update of attempts;
+        select (select wrapped_key from record_keys where record_id = asked.record_id) as wrapped_key,
+               {store_wishes.opposing("asked.record_id")} as opposed,
+               not exists (select from record_moves where record_id = asked.record_id and leads_to is not null)
+               and not exists (select from record_keys where record_id = asked.record_id
                                   and deleted_at is not null) as stays,
-               (select wrapped_key from attempts where version_id = cast(:slot as uuid)
-                   and account_id = cast(:account_id as uuid) and capacity = :capacity
+               (select wrapped_key from attempts where version_id = asked.slot
+                   and account_id = asked.whose and capacity = asked.capacity
                    and condemned_at is null and started_at > :not_before) as slot_key
+          from unnest(cast(:record_ids as uuid[]), cast(:slots as uuid[]), cast(:account_ids as uuid[]),
+                      cast(:capacities as text[]))
+               with ordinality as asked (record_id, slot, whose, capacity, place)
+         order by asked.place
     """).columns(  # noqa: S608 (words of this file and of the queries it names)
         record_keys.c.wrapped_key, sa.column("opposed", sa.JSON), sa.column("stays", sa.Boolean),
         sa.column("slot_key", sa.LargeBinary),
+    )
+)  # fmt: skip
+
+
+def made_in(session: Session, slot: Slot) -> Row | None:
+    """The upload that a person's slot became a document for, with the bytes' `sha256`; None where it became none."""
+    return session.execute(_MADE, slot._asdict()).first()
+
+
+_MADE = planned_once(
+    sa.select(uploads, versions.c.sha256)
+    .select_from(versions).join(documents, documents.c.document_id == versions.c.document_id)
+    .join(uploads, uploads.c.upload_id == documents.c.upload_id)
+    .where(
+        versions.c.version_id == sa.bindparam("version_id", type_=Id), uploads.c.version_id == versions.c.version_id,
+        uploads.c.account_id == sa.bindparam("account_id", type_=Id), uploads.c.capacity == sa.bindparam("capacity"),
     )
 )  # fmt: skip
 

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.db import say_last
 from services.documents.models import documents, versions
 from services.documents.models_reading import visits
 from services.documents.rules_visits import NOTED, QUIET
+from services.documents.store_rows import rows
 from services.tokens import Caller
+from services.words import say_last
+
+
+def _span(length: timedelta) -> str:
+    return f"interval '{length.total_seconds()} seconds'"
+
 
 # A visit that was noted a moment ago is not written again; of two requests that begin one, the second finds it begun.
-_NOTE = """
+_NOTE = f"""
     insert into visits as kept (account_id, capacity, record_id, last_at)
-    select cast(:visitor as uuid), cast(:visiting_as as text), cast(:visited as uuid), :visited_at
-     where not exists (
-           select from visits v where v.account_id = cast(:visitor as uuid) and v.capacity = :visiting_as
-              and v.record_id = cast(:visited as uuid) and v.last_at > :visit_noted)
+    select account_id, capacity, record_id, max(last_at)
+      from json_populate_recordset(cast(null as visits), cast(:visits as json)) as seen
+     where coalesce((
+           select v.last_at from visits v where v.account_id = seen.account_id and v.capacity = seen.capacity
+              and v.record_id = seen.record_id), '-infinity') <= seen.last_at - {_span(NOTED)}
+     group by account_id, capacity, record_id order by account_id, capacity, record_id
     on conflict (account_id, capacity, record_id) do update
-       set since = case when kept.last_at <= :visit_over then kept.last_at else kept.since end,
+       set since = case when kept.last_at <= excluded.last_at - {_span(QUIET)} then kept.last_at else kept.since end,
            last_at = greatest(kept.last_at, excluded.last_at)
-"""
+"""  # noqa: S608 (numbers of the program alone)
 
 
 def note(session: Session, caller: Caller, record_id: str, at: datetime) -> None:
     """Notes with the commit that a reader is in a record: goes on with their visit there, or begins another."""
-    say_last(
-        session, _NOTE, visitor=caller.account_id, visiting_as=caller.capacity, visited=record_id, visited_at=at,
-        visit_noted=at - NOTED, visit_over=at - QUIET,
-    )  # fmt: skip
+    visit = {"account_id": caller.account_id, "capacity": caller.capacity, "record_id": record_id, "last_at": at}
+    say_last(session, _NOTE, visits=rows([visit]))
 
 
 def since(caller: Caller, record_id: str, at: datetime) -> Any:

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from services.db import say_last
 from services.documents import store, store_finding
 from services.documents.models import documents
 from services.documents.models_reading import authors, texts
@@ -23,6 +22,7 @@ from services.documents.rules import Scope
 from services.documents.rules_finding import Place, Wanted
 from services.documents.rules_words import SNIPPET_BEFORE, SNIPPET_LENGTH, Question, Sought, Stems
 from services.tokens import Caller
+from services.words import say_last
 
 Row = Any
 

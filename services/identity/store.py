@@ -8,7 +8,6 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.db import say_last
 from services.identity import rules, rules_recovery, rules_sessions
 from services.identity import rules_throttles as throttles
 from services.identity.contract import SubjectKind
@@ -25,6 +24,7 @@ from services.identity.models import (
     metadata,
 )
 from services.plans import named, planned_once
+from services.words import say_last
 
 # Every log-in asks these tables several times: its statements are made once and bring back plain rows. What an object
 # of the ORM has yet to write they do not see.

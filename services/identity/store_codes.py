@@ -7,12 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.db import hold, new_id, say_last
+from services.db import hold, new_id
 from services.identity import rules, rules_sessions
 from services.identity.models import Challenge, Contact
 from services.identity.models_factors import Authenticator
 from services.identity.store import ACCOUNTS, FACTS, AccountFacts, facts_of, with_capacities
 from services.plans import planned_once
+from services.words import say_last
 
 _CHALLENGES, _CONTACTS, _APPS = (
     one.metadata.tables[one.__tablename__] for one in (Challenge, Contact, Authenticator)

@@ -11,12 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from services.db import say_last
 from services.notifications.contract import DOCUMENT_NO_LONGER_AVAILABLE
 from services.notifications.models_deliveries import Delivery, Outlet
 from services.notifications.models_subscriptions import Subscription
 from services.notifications.rules_subscriptions import ForeignEvent
 from services.plans import named, planned_once
+from services.words import say_last
 
 CHANNEL = "deliveries"
 """What a commit notifies that puts deliveries down which go into queues."""

@@ -10,11 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.db import hold, new_id, rfc3339, say_last
+from services.db import hold, new_id, rfc3339
 from services.notifications import rules_delivery
 from services.notifications.models_messages import Message
 from services.notifications.store_hidden import HIDDEN_NOW
 from services.plans import named, planned_once
+from services.words import say_last
 
 _TRIED = (
     "message_id", "event_id", "request_id", "recipient_kind", "recipient_id", "channel", "occasion", "language",

@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from services.db import new_id, say_last
+from services.db import new_id
 from services.notifications.contract import DOCUMENT_NO_LONGER_AVAILABLE
 from services.notifications.models_subscriptions import LedRecord, Subscription, ToldDocument
 from services.notifications.store_deliveries import CHANNEL, WEBHOOKS
+from services.words import say_last
 
 
 @dataclass(frozen=True)

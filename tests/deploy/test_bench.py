@@ -28,12 +28,13 @@ from deploy.bench.rest import CALM, LONGEST, come_to_rest, share_at_work
 from deploy.bench.rounds import absolute, alternate, percentile
 from deploy.local import postgres
 from deploy.local.stack import Stack
-from services.db import new_id, say_last
+from services.db import new_id
 from services.directory.models import Professional
 from services.directory.rules_professionals import require_search
 from services.documents.rules_words import words
 from services.identity.ports.codes import IdentityKey
 from services.plans import planned_once
+from services.words import say_last
 from tests.builders import House, caller
 
 HIGHER = Figure("some_rate", "a rate", "higher", 0.5)

@@ -211,7 +211,7 @@ def test_a_slot_is_of_one_person_in_one_capacity_for_one_file_and_a_day(ward: Wa
         series.deposit({**there, "version_id": new_id()})
     assert made(ward) == 1 and series.deposit(there)["document_id"]
     with pytest.raises(UploadExpired):
-        series.deposit(there)
+        series.deposit(there, with_key(series.who, new_id()))
     late = series.put(series.slot(), pdf("late"))
     ward.sql("update attempts set started_at = started_at - interval '25 hours' where version_id = :v",
              v=late["version_id"])  # fmt: skip
@@ -323,7 +323,7 @@ def test_a_merge_waits_for_who_deposits_and_takes_their_document_along(
 ) -> None:
     holder, other, news = merged
     slot, said = holder.slot(record_id=other, type="holder_expression"), {"type": "holder_expression"}
-    there, heard, hold = holder.put(slot, pdf("between")), threading.Event(), ward.house.documents._record_key
+    there, heard, hold = holder.put(slot, pdf("between")), threading.Event(), ward.house.documents._own_key
 
     def hear_meanwhile(*args: Any) -> Any:
         thread.start()
@@ -332,7 +332,7 @@ def test_a_merge_waits_for_who_deposits_and_takes_their_document_along(
 
     thread = threading.Thread(target=lambda: (hear(ward, news), heard.set()))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ward.house.documents, "_record_key", hear_meanwhile)
+        patched.setattr(ward.house.documents, "_own_key", hear_meanwhile)
         answer = holder.deposit(there, record_id=other, **said)
     thread.join()
     [[lies]] = ward.sql("select record_id from documents where document_id = :d", d=answer["document_id"])
@@ -365,13 +365,15 @@ def test_a_deposit_whose_record_is_merged_while_its_rights_are_asked_is_refused(
 def test_a_record_that_leads_elsewhere_as_far_as_is_known_here_is_deposited_in_step_by_step(
     ward: Ward, series: Series
 ) -> None:
-    slot = series.slot()
-    with ward.house.sessions["documents"].transaction() as session:
-        whose = series.who.account_id, series.who.capacity, now() - rules.UPLOAD_LIFETIME
-        assert store_slots.ready_with(session, ward.record_id, slot["version_id"], *whose).stays is True
-    ward.sql("insert into record_moves values (:r, :to, :m, 1)", r=ward.record_id, to=new_id(), m=new_id())
-    with ward.house.sessions["documents"].transaction() as session:
-        assert store_slots.ready_with(session, ward.record_id, slot["version_id"], *whose).stays is False
+    slot, other = series.slot(), ward.new_record(caller("patient"))
+    asked = [store_slots.Slot(record_id, slot["version_id"], series.who.account_id, series.who.capacity)
+             for record_id in (ward.record_id, other)]  # fmt: skip
+    for leads in (False, True):
+        if leads:
+            ward.sql("insert into record_moves values (:r, :to, :m, 1)", r=ward.record_id, to=new_id(), m=new_id())
+        with ward.house.sessions["documents"].transaction() as session:
+            ready = store_slots.ready_with(session, asked, now() - rules.UPLOAD_LIFETIME)
+        assert [each.stays for each in ready] == [not leads, True]
     data = pdf("unmerged")
     answer = series.deposit(series.put(slot, data))
     ward.examine()

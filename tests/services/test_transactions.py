@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -11,23 +12,25 @@ from typing import Any, ClassVar
 import pytest
 import sqlalchemy as sa
 
-from services.bus import values_to_emit
+from services.bus import emit, values_to_emit
 from services.db import (
     Savepoint,
     Sessions,
-    add_to_outbox,
     begun,
     day_of,
     ended_sessions,
     hold,
     new_id,
     now,
-    say_last,
+    outbox,
+    rfc3339,
     signing_keys,
+    speak_for,
 )
 from services.plans import planned_once
 from services.refusals import InvalidInput, SessionEnded
-from tests.builders import caller
+from services.words import Rows, add_to_outbox, say_last
+from tests.builders import caller, context
 
 KEY = {"jwk": {}, "not_before": now(), "not_after": now()}
 
@@ -284,6 +287,67 @@ def test_what_fails_after_a_transaction_was_ended_takes_nothing_back(sessions: S
         raise KeyError
     assert len(said) == 2
     assert kept(sessions) == {"one"}
+
+
+def test_rows_that_are_said_last_several_times_are_said_once_with_all_of_them(
+    sessions: Sessions, said: list[str]
+) -> None:
+    add = (
+        "insert into ended_sessions (session_id, ended_at)"
+        " select session_id, ended_at from json_populate_recordset(cast(null as ended_sessions), cast(:ended as json))"
+    )
+    ids = [new_id() for _ in range(4)]
+    rows = [Rows([{"session_id": each, "ended_at": rfc3339(now())}]) for each in ids]
+    with sessions.transaction() as session:
+        say_last(session, add, ended=rows[0])
+        say_last(session, add, ended=rows[1])
+        part = Savepoint(session)
+        say_last(session, add, ended=rows[2])
+        part.undo()
+        part = Savepoint(session)
+        say_last(session, add, ended=rows[3])
+        part.keep()
+    [word] = [word for word in said if "ended_sessions" in word]
+    assert word.count("insert") == 1 and word.endswith("commit")
+    with sessions.reading() as session:
+        assert set(session.scalars(sa.select(ended_sessions.c.session_id))) == {ids[0], ids[1], ids[3]}
+
+
+def test_what_is_no_row_is_said_twice_where_it_is_said_twice(sessions: Sessions, said: list[str]) -> None:
+    strike = "delete from signing_keys where kid = :struck"
+    with sessions.transaction() as session:
+        session.execute(add_key("a"))
+        session.execute(add_key("b"))
+        say_last(session, strike, struck="a")
+        say_last(session, strike, struck="b")
+    assert kept(sessions) == set() and len([word for word in said if "execute plan_0" in word]) == 2
+
+
+def test_a_transaction_of_several_asks_for_the_session_of_each_and_says_what_is_whose(
+    sessions: Sessions, said: list[str]
+) -> None:
+    people = [caller("patient"), caller("patient")]
+    people.append(replace(people[0], context=context()))  # the same session, another request
+    with sessions.transaction(*people) as session:
+        for who in people:
+            speak_for(session, who)
+            emit(session, EventSomebodyWaitsFor())
+    assert said[0].count("require_session") == 2
+    with sessions.reading() as session:
+        told = [json.loads(each)["request_id"] for each in session.scalars(sa.select(outbox.c.envelope))]
+    assert told == [who.context.request_id for who in people]
+
+
+@pytest.mark.parametrize("ended", [0, 1, 2])
+def test_the_end_of_one_session_is_the_end_of_a_transaction_of_several(sessions: Sessions, ended: int) -> None:
+    people = [caller("patient") for _ in range(3)]
+    end(sessions, people[ended].session_id)
+    with pytest.raises(SessionEnded), sessions.transaction(*people) as session:
+        session.execute(add_key("together"))
+    assert kept(sessions) == set()
+    with sessions.transaction(*(who for number, who in enumerate(people) if number != ended)) as session:
+        session.execute(add_key("without"))
+    assert kept(sessions) == {"without"}
 
 
 def test_a_part_in_which_nothing_was_said_is_never_made(sessions: Sessions, said: list[str]) -> None:
