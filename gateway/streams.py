@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from itertools import chain
 from threading import Lock
-from typing import Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple, cast
 
 import urllib3
 from flask import request
@@ -64,7 +64,7 @@ class Body:
 
     def __init__(self) -> None:
         self.length = request.content_length
-        self._input = request.stream
+        self._input = _incoming()
         self._read = 0
         self._begun = time.monotonic()
 
@@ -93,6 +93,13 @@ class Body:
             yield data
 
 
+def _incoming() -> IO[bytes]:
+    """What comes, as the server hands it on, where it knows how long it is: Flask's own stream, which keeps to that
+    length once more, copies each block twice more."""
+    incoming: IO[bytes] = request.stream if request.content_length is None else request.environ["wsgi.input"]
+    return incoming
+
+
 def drain() -> None:
     """Reads off what is left of a refused request, within bounds: a sender in the middle of a body hears nothing.
 
@@ -104,9 +111,9 @@ def drain() -> None:
         return
     patience = peer.gettimeout()
     peer.settimeout(_DRAIN_SILENCE)
-    end, left = time.monotonic() + _DRAIN_TIME, DRAINED
+    end, left, incoming = time.monotonic() + _DRAIN_TIME, DRAINED, _incoming()
     try:
-        while left > 0 and time.monotonic() < end and (data := request.stream.read(BLOCK)):
+        while left > 0 and time.monotonic() < end and (data := incoming.read(BLOCK)):
             left -= len(data)
     except Exception:  # noqa: S110 - it stopped sending, or sent nonsense: then it is listening
         pass

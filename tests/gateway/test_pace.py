@@ -57,6 +57,17 @@ def test_a_steady_sender_may_take_longer_than_the_first_patience(ends: tuple[Pac
     sender.join()
 
 
+def test_no_more_than_a_block_is_taken_at_once_however_much_is_asked_for_and_there(
+    ends: tuple[Paced, socket.socket],
+) -> None:
+    ours, theirs = ends
+    sender, got = sends(theirs, bytes(3 * pace.MOST), 1, 0), []
+    while sum(map(len, got)) < 3 * pace.MOST:
+        got.append(ours.recv(16 * pace.MOST))
+    assert max(map(len, got)) <= pace.MOST and len(ours.recv(0)) == 0
+    sender.join()
+
+
 def test_another_request_on_the_connection_gets_the_whole_patience_again(ends: tuple[Paced, socket.socket]) -> None:
     ours, theirs = ends
     for _ in range(3):
