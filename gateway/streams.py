@@ -96,7 +96,7 @@ class Body:
 def _incoming() -> IO[bytes]:
     """What comes, as the server hands it on, where it knows how long it is: Flask's own stream, which keeps to that
     length once more, copies each block twice more."""
-    incoming: IO[bytes] = request.stream if request.content_length is None else request.environ["wsgi.input"]
+    incoming: IO[bytes] = request.stream if request.content_length is None else request.input_stream
     return incoming
 
 
@@ -111,8 +111,9 @@ def drain() -> None:
         return
     patience = peer.gettimeout()
     peer.settimeout(_DRAIN_SILENCE)
-    end, left, incoming = time.monotonic() + _DRAIN_TIME, DRAINED, _incoming()
+    end, left = time.monotonic() + _DRAIN_TIME, DRAINED
     try:
+        incoming = _incoming()
         while left > 0 and time.monotonic() < end and (data := incoming.read(BLOCK)):
             left -= len(data)
     except Exception:  # noqa: S110 - it stopped sending, or sent nonsense: then it is listening

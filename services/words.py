@@ -123,7 +123,7 @@ def say_last(session: Session, statement: str, **values: Any) -> None:
     else it has what was to be said last till then said now.
     """
     before = session.info[LAST_WORDS].get(statement)
-    if before is not None and not all(isinstance(value, Rows) for value in values.values()):
+    if before is not None and not (values and all(isinstance(value, Rows) for value in values.values())):
         say_now(session)
         before = None
     session.info[LAST_WORDS][statement] = {

@@ -24,14 +24,14 @@ from services.bus.made import Made, MadeBucket
 from services.bus.outbox import Relay, emit, emit_all, emitting, values_to_emit
 from services.bus.requests import Remote, Rpc, rpc, rpc_public, rpc_system
 from services.bus.start import Start
-from services.bus.together import Together
+from services.bus.together import Together, side_by_side
 from services.bus.woken import woken
 from services.db import Database, ended_sessions, inbox, rfc3339, signing_keys
 from services.tokens import Context
 
 __all__ = ["EventHandler", "Made", "MadeBucket", "Received", "Remote", "Rpc", "Service", "Together", "emit", "emit_all",
            "emitting", "fresh_context", "keep_ended_session", "keep_signing_key", "on", "rpc", "rpc_public",
-           "rpc_system", "values_to_emit", "woken"]  # fmt: skip
+           "rpc_system", "side_by_side", "values_to_emit", "woken"]  # fmt: skip
 
 AUTHORITY = "identity"  # whose word counts on keys and sessions
 OPERATOR = "operator"

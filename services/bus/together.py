@@ -2,26 +2,22 @@
 
 Who comes while nobody is at work goes at once. Who comes meanwhile gathers, and goes with all the others when that work
 is done: the busier it is, the more go together. In a crowd, where several went together a moment ago, whoever goes next
-takes a breath before, for those who are about to come; where nobody else comes, nobody waits. It knows threads only,
-which are greenlets in a service.
+takes a breath before, for those who are about to come. It knows threads only, which are greenlets in a service.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Event, Lock
+from threading import Event, Lock, Thread
 from time import monotonic, sleep
 from typing import Any
 
-LONGEST = 0.05  # seconds that anybody gathers: work that takes long holds up nobody else
+LONGEST = 0.05  # seconds that anybody gathers behind work that is being done
 BREATH = 0.015
 """Seconds. Measured with eight who deposit: three or four go together and not two, and a tenth more are through."""
 CROWD = 0.25  # seconds after several went together
-MOST = 16
-"""How many go together."""
-
 Work = Callable[[list[Any]], list[Any]]
 
 log = logging.getLogger(__name__)
@@ -72,8 +68,7 @@ class Together:
         with self._lock:
             if place not in self._waiting:
                 return []
-            group = [place, *(each for each in self._waiting if each is not place)][:MOST]
-            self._waiting = [each for each in self._waiting if each not in group]
+            group, self._waiting = self._waiting, []
             self._at_work += 1
             if len(group) > 1:
                 self._crowded_until = monotonic() + CROWD
@@ -98,3 +93,26 @@ class Together:
             self._at_work -= 1
             if self._waiting and not self._at_work:
                 self._waiting[0].turn.set()
+
+
+def side_by_side(works: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What each of several gives, all done at the same time; of those that raise, what the first one raised."""
+    told: list[Any] = [None] * len(works)
+    raised: list[BaseException | None] = [None] * len(works)
+
+    def do(number: int) -> None:
+        try:
+            told[number] = works[number]()
+        except BaseException as broken:
+            raised[number] = broken
+
+    others = [Thread(target=do, args=(number,)) for number in range(1, len(works))]
+    for each in others:
+        each.start()
+    do(0)
+    for each in others:
+        each.join()
+    for broken in raised:
+        if broken is not None:
+            raise broken
+    return told

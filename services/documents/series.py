@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import chain, groupby
+from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.orm import Session
 
-from services.bus import Together, rpc
+from services.bus import Together, rpc, side_by_side
 from services.db import new_id, now, speak_for
 from services.documents import answers, answers_deposits, rules, store, store_deposits, store_slots, store_wishes
 from services.documents.answers_deposits import Made
@@ -26,7 +26,7 @@ from services.documents.contract import Deposited, Put, UploadIncomplete
 from services.documents.deposits import CREATED, PREPARE, SCOPE, Deposits, described_as
 from services.documents.rules import Metadata
 from services.documents.store_slots import Slot
-from services.dossier.contract import AccessScope, RecordNotFound
+from services.dossier.contract import RecordNotFound
 from services.object_store import Stored
 from services.refusals import Refusal
 from services.settings import load
@@ -60,7 +60,7 @@ class Filled:
 
     @property
     def asks(self) -> Hashable:
-        """What has to be asked of dossier about it: the same of all that somebody has in one record by one token."""
+        """What has to be asked of dossier about it: the same of all that somebody puts into one record by one token."""
         return replace(self.caller, context=_WHENEVER), self.caller.context.token, self.record_id, self.author
 
     @property
@@ -79,11 +79,6 @@ class Judged:
     upload: dict[str, Any]
     made: Made
     against: Sequence[store.Row]
-
-    @property
-    def place(self) -> tuple[AccessScope, str]:
-        """By whose rights it goes where."""
-        return self.who.scope, self.record_id
 
 
 class Series(Deposits):
@@ -126,15 +121,18 @@ class Series(Deposits):
         with self.db.transaction(*(each.caller for each in several)) as session:
             ready = store_slots.ready_with(session, [each.slot for each in several], at - rules.UPLOAD_LIFETIME)
             judged = [self._judged(session, *each, at) for each in zip(several, whose, ready, strict=True)]
-            going = (each for each in judged if isinstance(each, Judged))
-            beside = (list(those) for _, those in groupby(going, key=lambda each: each.place))
-            done = chain.from_iterable(self._put_in(session, those) for those in beside)
-            return [next(done) if isinstance(each, Judged) else each for each in judged]
+            beside: dict[Hashable, list[Judged]] = {}
+            for each in judged:
+                if isinstance(each, Judged):
+                    beside.setdefault(each.filled.asks, []).append(each)
+            done = dict(told for those in beside.values() for told in self._put_in(session, those))
+            return [done[each.made.version["version_id"]] if isinstance(each, Judged) else each for each in judged]
 
     def _depositors(self, several: Sequence[Filled]) -> list[Depositor]:
         """Who deposits each of several: asked after all of them came, once of what is the same."""
         first = {each.asks: each for each in reversed(several)}
-        told = {asks: self._depositor(each.caller, each.record_id, each.author) for asks, each in first.items()}
+        asked = [partial(self._depositor, each.caller, each.record_id, each.author) for each in first.values()]
+        told = dict(zip(first, side_by_side(asked), strict=True))
         found = [(told[each.asks], each.caller.context) for each in several]
         return [replace(who, caller=replace(who.caller, context=context)) for who, context in found]
 
@@ -147,7 +145,7 @@ class Series(Deposits):
         refusal = self._refusal(session, who, filled.record_id, filled.described, ready)
         if refusal is not None or filled.record_id is None:
             return refusal or RecordNotFound()
-        own_key = self._own_key(filled, ready) if ready.stays else None
+        own_key = self._own_key(filled, ready, ready.wrapped_key) if ready.stays else None
         upload = None if own_key is None else self._upload_for(session, filled, at)
         if own_key is None or upload is None:
             return None
@@ -159,15 +157,15 @@ class Series(Deposits):
             refusal = refusal or UploadIncomplete()
             return answers.refuse(session, who.caller, CREATED, refusal, record_id=filled.record_id)
         tried = SimpleNamespace(**upload, try_key=own_key, try_record=filled.record_id)
-        made = answers_deposits.made(who, tried, put, filled.stored, at, None)
+        made = answers_deposits.made(who, tried, put, filled.stored, upload["prepared_at"], None)
         return Judged(filled, who, filled.record_id, upload, made, store_wishes.oppositions(ready.opposed))
 
-    def _own_key(self, filled: Filled, ready: store.Row) -> bytes | None:
+    def _own_key(self, filled: Filled, ready: store.Row, record_key: bytes | None) -> bytes | None:
         """The key of a slot in the record it is used for; None where the record has none yet, or the slot none now."""
-        if filled.record_id is None or ready.slot_key is None or ready.wrapped_key is None:
+        if filled.record_id is None or ready.slot_key is None or record_key is None:
             return None
-        record_key, slot_key = bytes(ready.wrapped_key), bytes(ready.slot_key)
-        own_key: bytes | None = self.keys.own(filled.record_id, record_key, filled.put["version_id"], slot_key)
+        version_id, slot_key = filled.put["version_id"], bytes(ready.slot_key)
+        own_key: bytes | None = self.keys.own(filled.record_id, bytes(record_key), version_id, slot_key)
         return own_key
 
     def _upload_for(self, session: Session, filled: Filled, at: datetime) -> dict[str, Any] | None:
@@ -178,16 +176,18 @@ class Series(Deposits):
             return self._upload(session, filled.caller, *said)[1]
         return answers_deposits.new_upload(filled.caller, record_id, metadata, at, filled.author, None)
 
-    def _put_in(self, session: Session, several: Sequence[Judged]) -> Iterator[Deposited]:
-        """Writes what goes into one place, and says of each what its answer is."""
-        scope, record_id = several[0].place
-        like = store_deposits.same_bytes(session, scope, record_id, [each.made.version["sha256"] for each in several])
+    def _put_in(self, session: Session, several: Sequence[Judged]) -> Iterator[tuple[str, Deposited]]:
+        """Writes what goes into one record by the same rights, and says what the answer is for each slot."""
+        who, record_id = several[0].who, several[0].record_id
+        digests = [each.made.version["sha256"] for each in several]
+        like = store_deposits.same_bytes(session, who.scope, record_id, digests)
         for each in several:
             caller = each.filled.caller
             speak_for(session, caller)
             written = self._written(session, each.who, record_id, [each.made], None, each.against, like, each.upload)
             slot = self._slot(session, caller, each.filled.gateway_key)
-            yield {**written["documents"][0], "upload_id": each.upload["upload_id"], "slot": slot}
+            told = {**written["documents"][0], "upload_id": each.upload["upload_id"], "slot": slot}
+            yield each.made.version["version_id"], cast("Deposited", told)
 
     def _step_by_step(self, filled: Filled) -> Deposited | Refusal:
         """The same as a deposit of two steps, which a repeat goes on with."""
@@ -198,7 +198,7 @@ class Series(Deposits):
             refusal = self._refusal(session, who, filled.record_id, filled.described, ready)
             if refusal is not None or filled.record_id is None:
                 return refusal or RecordNotFound()
-            done = None if filled.is_keyed else store_slots.made_in(session, filled.slot)
+            done = None if filled.is_keyed else store_slots.made_in(session, filled.slot, who.scope.author_id)
             if done is not None:
                 again = answers.repeated(session, caller, done, put["sha256"])
                 return again if isinstance(again, Refusal) else {**again, "upload_id": done.upload_id}
@@ -208,9 +208,8 @@ class Series(Deposits):
             put = {**put, "upload_id": prepared["upload_id"]}
             if upload is not None:
                 store_deposits.add_uploads(session, [upload])
-            slot_key = ready.slot_key and bytes(ready.slot_key)
-            own_key = slot_key and self.keys.own(filled.record_id, record_key, put["version_id"], slot_key)
-            if own_key:
+            own_key = self._own_key(filled, ready, record_key)
+            if own_key is not None:
                 store_slots.become_try(session, put["version_id"], put["upload_id"], filled.record_id, own_key)
         committed = self._commit(caller, [put], None, filled.gateway_key)
         if isinstance(committed, Refusal):

@@ -208,8 +208,9 @@ _DEPOSITED = """
       from json_to_recordset(cast(:uploads_done as json))
            as done(upload_id uuid, document_id uuid, version_id uuid, duplicate_of uuid)
      where uploads.upload_id = done.upload_id;
-    delete from attempts using json_to_recordset(cast(:uploads_done as json)) as done(version_id uuid)
-     where attempts.version_id = done.version_id
+    delete from attempts
+     where version_id = any(array(
+           select version_id from json_to_recordset(cast(:uploads_done as json)) as done(version_id uuid)))
 """
 
 
@@ -221,8 +222,9 @@ def add_done(session: Session, upload: dict[str, Any]) -> None:
 _ADD_DONE = "; ".join((
     added(uploads, f"{_SAID}, document_id, version_id, duplicate_of", "done_at_once"),
     """
-    delete from attempts using json_to_recordset(cast(:done_at_once as json)) as done(version_id uuid)
-     where attempts.version_id = done.version_id
+    delete from attempts
+     where version_id = any(array(
+           select version_id from json_to_recordset(cast(:done_at_once as json)) as done(version_id uuid)))
     """,
 ))  # fmt: skip
 

@@ -54,9 +54,9 @@ def ready_with(session: Session, slots: Sequence[Slot], not_before: datetime) ->
 _READY = planned_once(
     sa.text(f"""
         {STAY};
-        select from attempts join unnest(cast(:slots as uuid[]), cast(:account_ids as uuid[])) as asked (slot, whose)
-            on attempts.version_id = asked.slot and attempts.account_id = asked.whose
-         order by attempts.version_id for update of attempts;
+        select from attempts
+         where version_id = any(cast(:slots as uuid[])) and account_id = any(cast(:account_ids as uuid[]))
+         order by version_id for update;
         select (select wrapped_key from record_keys where record_id = asked.record_id) as wrapped_key,
                {store_wishes.opposing("asked.record_id")} as opposed,
                not exists (select from record_moves where record_id = asked.record_id and leads_to is not null)
@@ -76,9 +76,10 @@ _READY = planned_once(
 )  # fmt: skip
 
 
-def made_in(session: Session, slot: Slot) -> Row | None:
-    """The upload that a person's slot became a document for, with the bytes' `sha256`; None where it became none."""
-    return session.execute(_MADE, slot._asdict()).first()
+def made_in(session: Session, slot: Slot, author_id: str | None) -> Row | None:
+    """The upload that a person's slot became a document for in this record and in this author's name, with the bytes'
+    `sha256`; None where it became none."""
+    return session.execute(_MADE, {**slot._asdict(), "author_id": author_id}).first()
 
 
 _MADE = planned_once(
@@ -88,6 +89,8 @@ _MADE = planned_once(
     .where(
         versions.c.version_id == sa.bindparam("version_id", type_=Id), uploads.c.version_id == versions.c.version_id,
         uploads.c.account_id == sa.bindparam("account_id", type_=Id), uploads.c.capacity == sa.bindparam("capacity"),
+        uploads.c.home_record_id == sa.bindparam("record_id", type_=Id),
+        versions.c.author_id.is_not_distinct_from(sa.bindparam("author_id", type_=Id)),
     )
 )  # fmt: skip
 

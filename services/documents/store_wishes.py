@@ -13,7 +13,9 @@ from services.documents.models import documents
 from services.documents.models_care import deposit_wishes
 from services.documents.rules import Scope
 from services.documents.store import Row, visible
+from services.documents.store_rows import rows
 from services.plans import planned_once
+from services.words import say_last
 
 _STANDS = deposit_wishes.c.until.is_(None)
 
@@ -54,11 +56,21 @@ _OPPOSED = planned_once(
 
 
 def note_try(session: Session, wish_id: str, at: datetime) -> None:
-    """Counts a deposit that an opposition refused; nothing of what it would have been is kept."""
-    session.execute(
-        sa.update(deposit_wishes).where(deposit_wishes.c.wish_id == wish_id)
-        .values(tries=deposit_wishes.c.tries + 1, tried_at=at)
-    )  # fmt: skip
+    """Counts with the commit a deposit that an opposition refused; nothing of what it would have been is kept."""
+    say_last(session, _TRY, tried=rows([{"wish_id": wish_id, "tried_at": at}]))
+
+
+# Held in the order of their ids: two transactions that count several never wait for each other.
+_TRY = """
+    select from deposit_wishes
+     where wish_id = any(array(select wish_id from json_to_recordset(cast(:tried as json)) as told(wish_id uuid)))
+     order by wish_id for update;
+    update deposit_wishes set tries = deposit_wishes.tries + told.tries, tried_at = told.tried_at
+      from (select wish_id, count(*) as tries, max(tried_at) as tried_at
+              from json_to_recordset(cast(:tried as json)) as told(wish_id uuid, tried_at timestamptz)
+             group by wish_id) as told
+     where deposit_wishes.wish_id = told.wish_id
+"""
 
 
 def standing(session: Session, record_id: str) -> int:

@@ -12,11 +12,13 @@ import pytest
 
 from services.bus import together
 from services.db import new_id
+from services.directory.contract import ProfessionalUpdated
 from services.documents import series as series_module
 from services.documents import store_deposits
 from services.documents.contract import TypeNotDepositable, UploadExpired, UploadIncomplete
 from services.documents.series import Series as SeriesRoom
 from services.dossier.contract import RecordNotFound
+from services.identity.contract import AccountActivated
 from services.refusals import Refusal, SessionEnded
 from services.tokens import Caller
 from tests.builders import caller, context, pdf
@@ -216,8 +218,8 @@ def test_an_opposition_of_the_holder_stands_against_whom_it_names(ward: Ward, gr
 def test_the_same_bytes_are_pointed_out_to_who_may_see_the_first_alone(ward: Ward, groups: list[int]) -> None:
     mine, other = Series(ward, ward.present()), Series(ward, ward.present())
     data = pdf("the same")
-    filled = [each.put(each.slot(), data) for each in (mine, mine, other)]
-    first, second, hidden = beside(asking(mine, filled[0]), asking(mine, filled[1]), asking(other, filled[2]))
+    filled = [each.put(each.slot(), data) for each in (mine, other, mine)]
+    first, hidden, second = beside(asking(mine, filled[0]), asking(other, filled[1]), asking(mine, filled[2]))
     assert groups == [3] and first["duplicate_of"] is None
     assert second["duplicate_of"] == first["document_id"]
     assert hidden["duplicate_of"] is None, "what is not checked yet is its depositor's alone"
@@ -234,7 +236,22 @@ def test_a_visit_of_many_deposits_is_one(ward: Ward, groups: list[int]) -> None:
     assert groups == [3] and visit.since == before and visit.last_at > before
 
 
-def test_a_first_document_of_a_record_and_one_under_a_key_of_its_sender_s_go_step_by_step_or_alone(
+def test_a_first_document_of_a_record_goes_step_by_step_and_nobody_beside_it(ward: Ward, groups: list[int]) -> None:
+    twin = caller("patient")
+    other, mine, doctor = ward.new_record(twin), Series(ward, twin), Series(ward, ward.present())
+    late = Series(ward, ward.holder).slot(type="holder_expression")
+    ward.sql("update attempts set account_id = :to where version_id = :slot", to=twin.account_id,
+             slot=late["version_id"])  # fmt: skip
+    plain, first = doctor.put(doctor.slot(), pdf("plain")), mine.put(late, pdf("first"))
+    answers = beside(
+        asking(doctor, plain, anew(doctor.who)),
+        asking(mine, first, anew(twin), record_id=other, type="holder_expression"),
+    )  # fmt: skip
+    assert groups == [2] and all(answer["slot"]["version_id"] for answer in answers)
+    assert made(ward, other) == 1 and {len(traces) for traces in told(ward).values()} == {1}
+
+
+def test_a_record_that_leads_elsewhere_goes_step_by_step_and_what_has_a_key_of_its_sender_s_alone(
     ward: Ward, groups: list[int]
 ) -> None:
     doctor, data = Series(ward, ward.present()), pdf("keyed")
@@ -276,6 +293,42 @@ def test_a_message_that_comes_again_after_its_work_was_done_is_told_what_became_
     ward.end_mandates()
     with pytest.raises(RecordNotFound):
         doctor.deposit(there, who)
+
+
+def test_a_used_slot_is_of_the_record_it_was_used_for(ward: Ward) -> None:
+    twin = caller("patient")
+    other = ward.new_record(twin)
+    ward.tell("on_account_activated", "identity", AccountActivated(new_id(), "patient", twin.patient_id, None))
+    mine = Series(ward, twin)
+    there = mine.put(mine.slot(record_id=other, type="holder_expression"), pdf("used"))
+    first = mine.deposit(there, record_id=other, type="holder_expression")
+    assert first["record_id"] == other
+    ward.dossier_sql(
+        "insert into representatives (representative_id, record_id, patient_id, kind, proof, since, until_cause,"
+        " recorded_by) values (:id, :record, :patient, 'parent', 'birth_certificate', now() - interval '1 day',"
+        " 'majority', :agent)", id=new_id(), record=ward.record_id, patient=twin.patient_id, agent=new_id(),
+    )  # fmt: skip
+    before = made(ward)
+    with pytest.raises(UploadExpired):
+        mine.deposit(there, type="holder_expression")
+    assert made(ward) == before and "slot" not in mine.deposit(there, record_id=other, type="holder_expression")
+
+
+def test_what_software_did_for_one_author_is_no_answer_for_another(ward: Ward) -> None:
+    doctors, client = [ward.present(), ward.present()], new_id()
+    software = Series(ward, caller(
+        "machine", account_id=client, client_id=client, establishment_id=doctors[0].establishment_id,
+        scope="system/DocumentReference.c",
+    ))  # fmt: skip
+    first, second = (each.professional_id or "" for each in doctors)
+    for each in (first, second):
+        works_there = ProfessionalUpdated(each, "physician", "valid", [software.who.establishment_id or ""], 2)
+        ward.tell("on_professional_updated", "directory", works_there)
+    there = software.put(software.slot(author=first), pdf("analysis"))
+    told_first = software.deposit(there, author=first)
+    with pytest.raises(UploadExpired):
+        software.deposit(there, author=second)
+    assert software.deposit(there, author=first)["document_id"] == told_first["document_id"]
 
 
 def test_what_breaks_in_the_middle_leaves_nothing_and_each_is_done_anew_alone(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from services.bus import together
-from services.bus.together import MOST, Together
+from services.bus.together import Together, side_by_side
 from tests.services.ward import at_once
 
 
@@ -98,14 +99,6 @@ def test_what_is_done_begins_after_the_last_of_them_asked(busy: Busy) -> None:
         busy.comes(number, lambda several: [time.monotonic()] * len(several))
         asked.append(time.monotonic())
     assert all(begun > max(asked) for begun in busy.ends().values())
-
-
-def test_not_too_many_go_together(busy: Busy) -> None:
-    work = Doubling()
-    for number in range(MOST + 3):
-        busy.comes(number, work)
-    assert busy.ends() == {number: 2 * number for number in range(MOST + 3)}
-    assert [len(group) for group in work.groups] == [MOST, 3]
 
 
 def test_work_that_hangs_holds_up_nobody_for_longer_than_they_gather(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,3 +203,29 @@ def test_a_crowd_is_told_right_whoever_goes_with_whom() -> None:
     assert sorted(each for group in work.groups for each in group) == sorted(
         number * 100 + each for number in range(12) for each in range(100)
     )
+
+
+def test_work_side_by_side_is_done_at_the_same_time_and_answers_in_order() -> None:
+    met = threading.Barrier(3, timeout=10)
+
+    def work(number: int) -> int:
+        met.wait()
+        return number
+
+    assert side_by_side([partial(work, number) for number in range(3)]) == [0, 1, 2]
+    assert side_by_side([lambda: 5]) == [5]
+
+
+@pytest.mark.parametrize("failing", [{0}, {1}, {1, 2}, {0, 1, 2}])
+def test_what_fails_side_by_side_is_raised_after_all_are_done(failing: set[int]) -> None:
+    done = []
+
+    def work(number: int) -> None:
+        time.sleep(0.01 * (3 - number))
+        done.append(number)
+        if number in failing:
+            raise ValueError(number)
+
+    with pytest.raises(ValueError) as broken:
+        side_by_side([partial(work, number) for number in range(3)])
+    assert broken.value.args == (min(failing),) and sorted(done) == [0, 1, 2]
