@@ -2,11 +2,12 @@
 
 import select
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from services.audit.models import EntryRow
@@ -78,7 +79,12 @@ class Desk:
         self._wire.notifies.clear()
 
     def close(self) -> None:
-        """Leaves the place: lock and bell go with the connection."""
+        """Leaves the place, free for another when this returns; the bell goes with the connection.
+
+        Where that is broken its end frees the place, once the database has seen it.
+        """
+        with suppress(SQLAlchemyError):
+            self._connection.execute(sa.text("select pg_advisory_unlock_all()"))
         self._connection.invalidate()
         self._connection.close()
 

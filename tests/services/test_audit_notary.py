@@ -338,6 +338,21 @@ def test_of_two_notaries_one_works_and_the_other_follows_it(log: Log, tmp_path: 
     in_order(log)
 
 
+def test_who_leaves_the_place_has_left_it_before_the_database_sees_the_connection_gone(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.keep_some(1)
+    log.seal()
+    beside = Log(log.url, log.folder, log.key)
+    assert not beside.notary.work() and not beside.notary.at_work
+    with monkeypatch.context() as slow:
+        slow.setattr("sqlalchemy.Connection.invalidate", lambda _: None)  # it stays open, in the pool
+        log.notary.close()
+    beside.notary.work()
+    assert beside.notary.at_work
+    beside.close()
+
+
 def test_what_a_foreign_hand_writes_among_what_waits_holds_nothing_up(log: Log) -> None:
     told = log.keep_some(3)
     log.seal()

@@ -874,16 +874,19 @@ def test_traces_gather_until_the_next_round_while_what_somebody_waits_for_goes_a
 def test_what_the_broker_has_is_struck_with_the_next_look_or_before_the_process_goes(
     lying: Lying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, there = lying.emits(Poked(new_id(), "good")), []
+    first, there, carry = lying.emits(Poked(new_id(), "good")), [], lying.relay._carry
 
-    def sleeps(*_: Any, **__: Any) -> None:
+    def looks(connection: sa.Connection, **how: bool) -> int:
+        carried = carry(connection, **how)
         there.append(lying.there())
         if len(there) == 1:
             there[0].append(lying.emits(Poked(new_id(), "good")))
-        else:
+        else:  # a word that comes late would have it look again
             lying.relay._stopping = True
+        return carried
 
-    monkeypatch.setattr("services.bus.outbox.trampoline", sleeps)
+    monkeypatch.setattr(lying.relay, "_carry", looks)
+    monkeypatch.setattr("services.bus.outbox.trampoline", lambda *_, **__: None)
     lying.serves()
     second = lying.given[1]
     assert there == [[first, second], [second]], "a look strikes what the one before carried"
