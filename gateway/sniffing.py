@@ -22,7 +22,8 @@ ALLOWED = tuple(MEDIA_TYPES)
 UNDECLARED = (None, "", "application/octet-stream", "binary/octet-stream")
 
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
-_LOCK = re.compile(rb"/Encrypt[\x00\t\n\f\r ]*(?:\d+[\x00\t\n\f\r ]+\d+[\x00\t\n\f\r ]+R|<<)")
+_LOCK_NAME = b"/Encrypt"
+_LOCK = re.compile(_LOCK_NAME + rb"[\x00\t\n\f\r ]*(?:\d+[\x00\t\n\f\r ]+\d+[\x00\t\n\f\r ]+R|<<)")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 _DOCTYPE = b"<!DOCTYPE"
 _XML_START = re.compile(rb"(?:\xef\xbb\xbf)?[\t\r\n ]*<")
@@ -85,7 +86,7 @@ class Inspector:
         kind, tail = self._kind or "", b"".join(self._last)[-TAIL:]
         if not _ENDS[kind](tail):
             raise refused("file_truncated", media_type=kind)
-        if kind == PDF and (_LOCK.search(self._head) or _LOCK.search(tail)):
+        if kind == PDF and (_is_locked(self._head) or _is_locked(tail)):
             raise refused("file_encrypted")
         if kind == TEXT:
             self._text(b"", final=True)
@@ -124,6 +125,11 @@ class Typed(Inspector):
 
     def _decide(self) -> None:
         self._kind = TEXT
+
+
+def _is_locked(part: bytes | bytearray) -> bool:
+    # Most are not: that the name is nowhere is found out soonest from behind.
+    return part.rfind(_LOCK_NAME) >= 0 and _LOCK.search(part) is not None
 
 
 def _plain(declared: str | None) -> str | None:

@@ -22,7 +22,7 @@ SIZES = {"deposit_1mib": 1024**2, "deposit_64kib": 64 * 1024}
 GIBIBYTE = 1024**3
 BLOCK = 1024**2
 OURS = ("gateway", "documents", "examiner")
-BOUNDARY = "mesure"
+BOUNDARY = "5f0c7e2b9d8a41366fb2d0c49e17a358"  # of the length that urllib3 gives them; browsers give longer ones
 
 Send = Callable[[http.client.HTTPConnection], None]
 
