@@ -23,8 +23,9 @@ from uuid_utils import uuid7
 from deploy.bench.figures import Amount
 from deploy.demo import enter_presence_code
 from deploy.local import processes
-from deploy.local.layout import REPOSITORY, Layout, free_ports
+from deploy.local.layout import REPOSITORY, Layout
 from deploy.local.people import visitor
+from deploy.local.ports import free_ports
 from deploy.local.stack import Progress, Stack
 from deploy.local.supervise import MARK, wait_until
 from deploy.visitors import Town, Visitor

@@ -5,16 +5,14 @@ import hashlib
 import json
 import os
 import pwd
-import random
 import secrets
-import socket
 import stat
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from deploy.local.failure import StackFailure
+from deploy.local.ports import KEPT_IN, free_ports, known_to_others, private_folder
 from deploy.local.seal import seal
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -42,12 +40,6 @@ PORTS = (
     "weed_volume_grpc",
     "weed_admin",
     "weed_admin_grpc",
-)
-# Below the kernel's range for outgoing connections, so that no client socket takes one of ours between two starts.
-PORT_RANGE = range(20000, 32000)
-# What a system service of the same or another program listens on by default.
-PORTS_OF_OTHERS = frozenset(
-    {20000, 21027, 22000, 24007, 24224, 25565, 25672, 25826, 26379, 26656, 27015, 27017, 27018, 27019, 28015, 28017}
 )
 
 SOCKET_PATH_LIMIT = 107
@@ -112,30 +104,24 @@ class Layout:
             near.mkdir(mode=0o700, exist_ok=True)
             return near
         far = Path("/tmp") / f"opendsp-{short_hash(self.state)}"  # noqa: S108 (looked at below before it is trusted)
-        far.mkdir(mode=0o700, exist_ok=True)
-        facts = far.lstat()
-        if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
-            raise StackFailure(
-                f"{far} is not a private folder of this account",
-                advice="it is where the control sockets go because the state folder's path is too long: remove it",
-            )
-        return far
+        return private_folder(far, "it is where the control sockets go because the state folder's path is too long")
 
     @cached_property
     def ports(self) -> dict[str, int]:
         """The port of each listener, chosen among the free ones at the first start and kept."""
-        kept_in = self.state / "ports.json"
+        kept_in = self.state / KEPT_IN
         ports: dict[str, int] = read_kept(kept_in)
         missing = [name for name in PORTS if name not in ports]
         if missing:
-            chosen = free_ports(len(missing), taken=ports.values())
-            ports |= dict(zip(missing, chosen, strict=True))
-            write_private(kept_in, json.dumps(ports, indent=1))
+            with known_to_others(self.state, short_hash(self.state)):
+                chosen = free_ports(len(missing), taken=ports.values())
+                ports |= dict(zip(missing, chosen, strict=True))
+                write_private(kept_in, json.dumps(ports, indent=1))
         return ports
 
     def has_ports(self) -> bool:
         """Whether this stack was ever started."""
-        return (self.state / "ports.json").exists()
+        return (self.state / KEPT_IN).exists()
 
     @cached_property
     def secrets(self) -> dict[str, str]:
@@ -254,35 +240,6 @@ def read_kept(path: Path) -> dict[str, Any]:
             advice="put a copy of it back; all but secrets.json, without which the data stays shut, may be removed",
         )
     return kept
-
-
-def free_ports(count: int, taken: Iterable[int]) -> list[int]:
-    """Ports nobody listens on now, on loopback or on any address.
-
-    Refuses: StackFailure when the range has too few free ones.
-    """
-    candidates = [port for port in PORT_RANGE if port not in PORTS_OF_OTHERS and port not in set(taken)]
-    random.SystemRandom().shuffle(candidates)
-    free: list[int] = []
-    for port in candidates:
-        if is_free(port):
-            free.append(port)
-        if len(free) == count:
-            return free
-    raise StackFailure(f"only {len(free)} of {count} ports are free between {PORT_RANGE.start} and {PORT_RANGE.stop}")
-
-
-def is_free(port: int) -> bool:
-    """Whether nobody listens on the port."""
-    for address in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 (only probed)
-        with socket.socket() as probe:
-            # As the servers themselves do: a connection in its last two minutes does not count as a listener.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-            except OSError:
-                return False
-    return True
 
 
 def password() -> str:

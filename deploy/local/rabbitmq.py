@@ -15,8 +15,9 @@ import pika
 import pika.exceptions
 
 from deploy.local.failure import StackFailure
-from deploy.local.layout import Layout, free_ports, short_hash, write_private
+from deploy.local.layout import Layout, short_hash, write_private
 from deploy.local.part import Part
+from deploy.local.ports import free_ports
 from deploy.rabbitmq import topology
 
 INSTALLED = Path("/usr/lib/rabbitmq/bin")

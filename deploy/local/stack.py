@@ -16,8 +16,9 @@ from pathlib import Path
 
 from deploy.local import luxtrust, mailbox, packages, postgres, processes, rabbitmq, seaweed
 from deploy.local.failure import StackFailure
-from deploy.local.layout import REPOSITORY, SERVICES, Layout, is_free, read_kept, write_private
+from deploy.local.layout import REPOSITORY, SERVICES, Layout, read_kept, write_private
 from deploy.local.part import Part
+from deploy.local.ports import is_free
 from deploy.local.supervise import Supervisor
 
 # part, what became of it, seconds it took

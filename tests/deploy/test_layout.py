@@ -2,19 +2,22 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from deploy.local import layout as layouts
-from deploy.local import packages, processes, supervise
+from deploy.local import packages, ports, processes, supervise
 from deploy.local.failure import StackFailure
-from deploy.local.layout import PORTS, PORTS_OF_OTHERS, SERVICES, Layout, resolve_state
+from deploy.local.layout import PORTS, SERVICES, Layout, resolve_state
+from deploy.local.ports import PORTS_OF_OTHERS
 from deploy.local.stack import Stack
 from deploy.rabbitmq import topology
 
@@ -42,6 +45,59 @@ def test_ports_are_free_distinct_nobodys_default_and_kept(layout: Layout) -> Non
     assert len(set(ports.values())) == len(PORTS)
     assert not set(ports.values()) & PORTS_OF_OTHERS
     assert Layout(layout.state).ports == ports
+
+
+@pytest.fixture
+def narrow(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where stacks know of each other, with ports for two of them."""
+    monkeypatch.setattr(ports, "STACKS", place / "stacks")
+    monkeypatch.setattr(ports, "PORTS_OF_OTHERS", frozenset())
+    monkeypatch.setattr(ports, "is_free", lambda _: True)  # as long as all of them are stopped
+    monkeypatch.setattr(ports, "PORT_RANGE", range(20000, 20000 + 2 * len(PORTS)))
+    return place
+
+
+def neighbour(place: Path, name: str) -> Layout:
+    made = Layout(place / name)
+    made.create()
+    return made
+
+
+def test_a_stack_that_is_stopped_keeps_its_ports_until_it_is_removed(narrow: Path) -> None:
+    first, second = neighbour(narrow, "first"), neighbour(narrow, "second")
+    assert not set(first.ports.values()) & set(second.ports.values())
+    third = neighbour(narrow, "third")
+    with pytest.raises(StackFailure, match="only 0 of"):
+        _ = third.ports
+    with pytest.raises(StackFailure, match="only 0 of"):
+        ports.free_ports(1, taken=[])
+    shutil.rmtree(first.state)
+    assert set(third.ports.values()) == set(first.ports.values())
+    assert {link.resolve() for link in (narrow / "stacks").iterdir() if link.is_symlink()} == {
+        second.state.resolve(), third.state.resolve(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"gateway": []}'])
+def test_a_neighbour_whose_ports_are_damaged_holds_nobody_up(narrow: Path, damage: str) -> None:
+    first = neighbour(narrow, "first")
+    assert first.ports
+    (first.state / "ports.json").write_text(damage)
+    assert len(neighbour(narrow, "second").ports) == len(PORTS)
+
+
+def test_stacks_that_choose_at_once_choose_apart(narrow: Path) -> None:
+    stacks = [neighbour(narrow, name) for name in ("first", "second")]
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda each: set(each.ports.values()), stacks)
+    assert not first & second
+
+
+def test_ports_are_not_chosen_where_others_may_write(narrow: Path) -> None:
+    (narrow / "stacks").mkdir(mode=0o777)
+    (narrow / "stacks").chmod(0o777)
+    with pytest.raises(StackFailure, match="not a private folder"):
+        _ = neighbour(narrow, "first").ports
 
 
 def test_secrets_are_kept_and_differ_from_each_other_and_from_clone_to_clone(layout: Layout, place: Path) -> None:

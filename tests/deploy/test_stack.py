@@ -17,7 +17,7 @@ import requests
 from minio import Minio
 
 from deploy.local import mailbox, processes
-from deploy.local.layout import is_free
+from deploy.local.ports import is_free
 from deploy.local.stack import INFRASTRUCTURE, Stack
 from deploy.local.supervise import wait_until
 

@@ -18,7 +18,7 @@ import requests
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
-from deploy.local.layout import free_ports
+from deploy.local.ports import free_ports
 from deploy.local.supervise import wait_until
 from services.bus import keep_ended_session, keep_signing_key
 from services.db import Sessions, now, rfc3339

@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from deploy.local import postgres
-from deploy.local.layout import free_ports
+from deploy.local.ports import free_ports
 from deploy.local.stack import Stack
 from deploy.local.supervise import wait_until
 from services.db import Sessions, new_id, now
