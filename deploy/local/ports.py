@@ -75,12 +75,8 @@ def _kept() -> set[int]:
     for stack in [found for found in STACKS.glob("*") if found.is_symlink()]:
         try:
             kept.update(json.loads((stack / KEPT_IN).read_text()).values())
-        except (
-            OSError,
-            ValueError,
-            TypeError,
-            AttributeError,
-        ):  # none chosen yet, gone, or damaged: it says so itself
+        except (OSError, ValueError, TypeError, AttributeError):
+            # It has chosen none yet, is gone, or its file is damaged, of which it tells whoever starts it.
             if not stack.exists():
                 stack.unlink(missing_ok=True)
     return kept

@@ -86,11 +86,14 @@ def test_a_neighbour_whose_ports_are_damaged_holds_nobody_up(narrow: Path, damag
     assert len(neighbour(narrow, "second").ports) == len(PORTS)
 
 
-def test_stacks_that_choose_at_once_choose_apart(narrow: Path) -> None:
-    stacks = [neighbour(narrow, name) for name in ("first", "second")]
-    with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda each: set(each.ports.values()), stacks)
-    assert not first & second
+def test_who_chooses_waits_for_whoever_is_choosing(narrow: Path) -> None:
+    first, second = neighbour(narrow, "first"), neighbour(narrow, "second")
+    with ThreadPoolExecutor(1) as pool:
+        with ports.known_to_others(first.state, "first"):
+            chosen = pool.submit(lambda: second.ports)
+            with pytest.raises(TimeoutError):
+                chosen.result(0.5)
+        assert len(chosen.result(10)) == len(PORTS)
 
 
 def test_ports_are_not_chosen_where_others_may_write(narrow: Path) -> None:
