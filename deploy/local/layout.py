@@ -64,13 +64,18 @@ class Layout:
         self.temporary = self.state / "tmp"
 
     def create(self) -> None:
-        """Make every folder that is missing; only PostgreSQL's own account may pass through the top one."""
+        """Make every folder that is missing; only PostgreSQL's own account may pass through the top one.
+
+        Whoever starts a stack begins with this, so it is here that others are told of its ports once more: what they
+        know of each other lies in /tmp, and that is emptied with every start of the machine.
+        """
         self.state.mkdir(mode=0o711, parents=True, exist_ok=True)
         self.state.chmod(0o711 if os.geteuid() == 0 else 0o700)
         parts = (self.rabbitmq, self.seaweed, self.supervisor)
         for folder in (self.settings, self.logs, self.letters, self.sms, self.witness, *parts):
             folder.mkdir(mode=0o700, exist_ok=True)
         self.temporary.mkdir(mode=0o711, exist_ok=True)
+        self._keep_ports()
 
     def settings_file(self, process: str) -> Path:
         """The TOML file that `OPENDSP_SETTINGS` of this process names."""
@@ -109,13 +114,17 @@ class Layout:
     @cached_property
     def ports(self) -> dict[str, int]:
         """The port of each listener, chosen among the free ones at the first start and kept."""
+        ports: dict[str, int] = read_kept(self.state / KEPT_IN)
+        return ports if ports.keys() >= set(PORTS) else self._keep_ports()
+
+    def _keep_ports(self) -> dict[str, int]:
+        """Has all other stacks leave this one its ports, and chooses those that it has not."""
         kept_in = self.state / KEPT_IN
-        ports: dict[str, int] = read_kept(kept_in)
-        missing = [name for name in PORTS if name not in ports]
-        if missing:
-            with known_to_others(self.state, short_hash(self.state)):
-                chosen = free_ports(len(missing), taken=ports.values())
-                ports |= dict(zip(missing, chosen, strict=True))
+        with known_to_others(self.state, short_hash(self.state)):
+            ports: dict[str, int] = read_kept(kept_in)
+            missing = [name for name in PORTS if name not in ports]
+            if missing:
+                ports |= dict(zip(missing, free_ports(len(missing), taken=ports.values()), strict=True))
                 write_private(kept_in, json.dumps(ports, indent=1))
         return ports
 

@@ -58,9 +58,8 @@ def narrow(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def neighbour(place: Path, name: str) -> Layout:
-    made = Layout(place / name)
-    made.create()
-    return made
+    (place / name).mkdir()
+    return Layout(place / name)
 
 
 def test_a_stack_that_is_stopped_keeps_its_ports_until_it_is_removed(narrow: Path) -> None:
@@ -76,6 +75,16 @@ def test_a_stack_that_is_stopped_keeps_its_ports_until_it_is_removed(narrow: Pat
     assert {link.resolve() for link in (narrow / "stacks").iterdir() if link.is_symlink()} == {
         second.state.resolve(), third.state.resolve(),
     }  # fmt: skip
+
+
+def test_others_are_told_of_a_stack_s_ports_each_time_it_starts(narrow: Path) -> None:
+    first = neighbour(narrow, "first")
+    assert first.ports
+    shutil.rmtree(narrow / "stacks")  # as a machine does that starts with an empty /tmp
+    Layout(first.state).create()
+    assert not set(first.ports.values()) & set(neighbour(narrow, "second").ports.values())
+    with pytest.raises(StackFailure, match="only 0 of"):
+        ports.free_ports(1, taken=[])
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"gateway": []}'])
