@@ -12,7 +12,10 @@ LOCAL := $(PYTHON) -W ignore -m deploy.local
 PYTEST := $(PYTHON) -m pytest -m "not long"
 TYPED := services/refusals.py $(wildcard services/*/rules*.py) $(wildcard services/*/contract*.py)
 
-.PHONY: help up down url status test tests-of-parts tests-of-records tests-of-services tests-of-the-platform test-long lint bench demo population load parked replay reconcile archive log clean setup started
+# What takes parts of the platform away, holds them up or times them.
+OUTAGES := $(wildcard tests/system/test_alarms*.py) $(patsubst %,tests/system/test_%.py,outages poison operating no_oracle)
+
+.PHONY: help up down url status test tests-of-parts tests-of-records tests-of-services tests-of-the-platform tests-of-outages test-long lint bench demo population load parked replay reconcile archive log clean setup started
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,9 +34,10 @@ status: started ## Show each part, its process and its log
 
 test: setup lint ## Run every test, on a platform of its own, and take it down
 	@$(PYTHON) -m deploy.local.packages
-	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) -j4 --output-sync=target tests-of-services tests-of-records tests-of-the-platform tests-of-parts)
+	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) -j4 --output-sync=target tests-of-services tests-of-the-platform tests-of-outages tests-of-records tests-of-parts)
 
-# Four platforms side by side: much of each one's time is waiting. Each tells what it found when it is done.
+# Four platforms side by side: much of each one's time is waiting. Each tells what it found when it is done; the fifth,
+# which takes the least time, begins when the first is.
 tests-of-parts:
 	@$(PYTEST) --ignore=tests/system --ignore=tests/services tests
 
@@ -44,7 +48,10 @@ tests-of-services:
 	@$(PYTEST) --ignore-glob='*/test_dossier*.py' --ignore-glob='*/test_documents*.py' tests/services
 
 tests-of-the-platform:
-	@$(PYTEST) tests/system
+	@$(PYTEST) $(addprefix --ignore=,$(OUTAGES)) tests/system
+
+tests-of-outages:
+	@$(PYTEST) $(OUTAGES)
 
 test-long: setup ## Run the tests again in the sizes that take their time
 	@$(PYTHON) -m deploy.local.packages
