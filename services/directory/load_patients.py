@@ -163,4 +163,6 @@ def _with_what_stays(new: PatientSheet, old: PatientSheet, unsaid: str) -> Patie
     kept: dict[str, Any] = {name: getattr(old, name) for name in unsaid.split() if name != "identifiers"}
     if new.birth_date == old.birth_date and new.matricule == old.matricule:
         kept["identity_check_due"] = old.identity_check_due
+    if new.birth_date != old.birth_date:
+        kept.pop("birth_date_evidence", None)  # whatever proved the former one does not prove this one
     return replace(new, **kept) if kept else new

@@ -177,7 +177,7 @@ def _telecom(given: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for each in given:
         system = each.get("system")
         kind = ("mobile" if each.get("use") == "mobile" else "phone") if system == "phone" else system
-        if kind in found and found[kind] is None:
+        if isinstance(kind, str) and kind in found and found[kind] is None:
             found[kind] = each.get("value")
     return found
 

@@ -138,9 +138,9 @@ def require_changed_sheet(sheet: PatientSheet, changes: Mapping[str, object], to
     if "birth_date" in changes:
         born = check.birth_date(today)
         said["birth_date"] = born
-        said["identity_check_due"] = (
-            sheet.identity_check_due if born == sheet.birth_date else bool(born and _is_doubtful(sheet.matricule, born))
-        )
+        if born != sheet.birth_date:  # whatever proved the former one does not prove this one
+            said.setdefault("birth_date_evidence", "unknown")
+            said["identity_check_due"] = bool(born and _is_doubtful(sheet.matricule, born))
     if "address" in changes:
         said["address"] = check.address()
     if "addresses" in changes:

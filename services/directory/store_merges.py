@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from services.db import new_id, rfc3339
 from services.directory.contract_merges import ShownMerge
 from services.directory.models import Merge, Patient, PossibleDuplicate
 from services.directory.rules_merges import Person, Wish
+from services.directory.store_patients import living
 from services.tokens import Caller
 
 
@@ -44,7 +46,8 @@ def merge(session: Session, wish: Wish, by: Caller, at: datetime) -> Merge:
         merged_by=by.account_id,
     )  # fmt: skip
     session.add(made)
-    session.execute(sa.update(Patient).where(Patient.patient_id == wish.merged_id).values(merged_into=wish.survivor_id))
+    _write(session, wish.survivor_id, version=_version_after(wish.survivor_id, wish.merged_id))
+    _write(session, wish.merged_id, merged_into=wish.survivor_id)
     return made
 
 
@@ -61,7 +64,19 @@ def merge_of(session: Session, merge_id: str | None) -> Merge | None:
 def undo(session: Session, merge: Merge, by: Caller, at: datetime) -> None:
     """Ends a merge: the merged sheet speaks for itself again."""
     merge.undone_at, merge.undone_by = at, by.account_id
-    session.execute(sa.update(Patient).where(Patient.patient_id == merge.merged_id).values(merged_into=None))
+    spoke = living(session, merge.survivor_id) or merge.survivor_id
+    _write(session, merge.merged_id, merged_into=None, version=_version_after(merge.merged_id, spoke))
+
+
+def _write(session: Session, patient_id: str, **values: Any) -> None:
+    session.execute(sa.update(Patient).where(Patient.patient_id == patient_id).values(values))
+
+
+def _version_after(*patient_ids: str) -> sa.ScalarSelect[Any]:
+    """A version that none of these sheets had: what was read under an id that now leads elsewhere is no longer the one
+    to be changed, though two sheets may have had as many changes."""
+    other = aliased(Patient)
+    return sa.select(sa.func.max(other.version) + 1).where(other.patient_id.in_(patient_ids)).scalar_subquery()
 
 
 def settle_pair(session: Session, pair: tuple[str, str], rate: int, settled: str, by: Caller, at: datetime) -> None:

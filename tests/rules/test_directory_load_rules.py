@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -114,6 +116,36 @@ def test_a_resource_of_any_shape_is_judged_and_never_breaks_the_load(kind: str, 
     of = {"Patient": "patients", "Practitioner": "professionals", "Organization": "establishments"}
     good, refused = Reader(of[kind], "ndjson", TODAY).read(1, [json.dumps({"resourceType": kind, **more}).encode()])
     assert (len(good), len(refused)) == (0, 1)
+
+
+ODD: tuple[Any, ...] = (None, True, -1, 0.5, "", "x" * 5000, "\0", "\ud800", [], {}, [[]], [{}], {"value": []})
+
+
+def bent(node: Any) -> Iterator[Any]:
+    """All that becomes of a JSON value when one of its nodes is something odd, itself included."""
+    yield from ODD
+    for key, inner in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        for instead in bent(inner):
+            changed = copy.copy(node)
+            changed[key] = instead
+            yield changed
+
+
+def test_a_resource_of_which_any_node_is_odd_is_judged_and_never_breaks_the_load() -> None:
+    whole = {
+        **formats.resources(SOMEBODY)[0],
+        "telecom": [{"system": "phone", "use": "mobile", "value": "621 123 456"}],
+        "maritalStatus": {"coding": [{"code": "W"}]},
+        "extension": [
+            {"url": BIRTH_PLACE, "valueAddress": {"city": "Porto"}},
+            {"url": EVIDENCE, "valueCode": "declared"},
+        ],
+    }
+    reader, seen = Reader("patients", "ndjson", TODAY), 0
+    for seen, resource in enumerate(bent(whole), start=1):  # noqa: B007 (counted)
+        good, refused = reader.read(1, [json.dumps(resource).encode()])
+        assert len(good) + len(refused) == 1, resource
+    assert seen > 500
 
 
 def test_a_whole_fhir_patient_fills_the_whole_sheet() -> None:

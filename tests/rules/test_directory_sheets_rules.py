@@ -251,6 +251,16 @@ def test_a_check_stays_good_until_the_date_or_the_matricule_changes() -> None:
     assert not rules_sheets.with_matricule(sheet, matricule(date(1980, 5, 18), 1)).identity_check_due
 
 
+@pytest.mark.parametrize("born", ["1980-05-19", "1980-05-17"])  # doubted, and the matricule's own
+def test_what_proved_a_birth_date_proves_no_other(born: str) -> None:
+    sheet = rules_sheets.checked(changed(birth_date="1980-05-18"), "identity_document")
+    assert rules_sheets.require_changed_sheet(sheet, {"birth_date": born}, TODAY).birth_date_evidence == "unknown"
+    told = {"birth_date": born, "birth_date_evidence": "civil_register"}
+    assert rules_sheets.require_changed_sheet(sheet, told, TODAY).birth_date_evidence == "civil_register"
+    same = rules_sheets.require_changed_sheet(sheet, {"birth_date": "1980-05-18"}, TODAY)
+    assert same.birth_date_evidence == "identity_document"
+
+
 def test_a_document_says_what_the_birth_date_rests_on() -> None:
     assert {rules_sheets.require_evidence(document) for document in CHECK_DOCUMENTS} <= set(EVIDENCES)
     assert rules_sheets.require_evidence("civil_register") == "civil_register"

@@ -136,6 +136,18 @@ def test_what_the_file_does_not_say_of_a_sheet_stays_and_a_checked_identity_stay
     assert loader.rows("select mobile, version from patients") == [(None, 3)]
 
 
+def test_a_birth_date_that_a_file_changes_does_not_rest_on_what_proved_the_former(
+    loader: Loader, tmp_path: Path
+) -> None:
+    [person] = people(1)
+    loader.load("patients", write_csv(tmp_path / "first.csv", [person]))
+    loader.rows("update patients set birth_date_evidence = 'identity_document'")
+    loader.load("patients", write_csv(tmp_path / "moved.csv", [changed(person, locality="Vianden")]))
+    assert loader.rows("select birth_date_evidence from patients") == [("identity_document",)]
+    loader.load("patients", write_csv(tmp_path / "later.csv", [changed(person, birth_date="1950-02-03")]))
+    assert loader.rows("select birth_date_evidence from patients") == [("unknown",)]
+
+
 def test_the_whole_sheet_is_loaded_with_numbers_of_other_systems(loader: Loader, tmp_path: Path) -> None:
     columns = {
         "birth_date_evidence": "civil_register", "birth_place": "Porto", "birth_commune": "Porto",

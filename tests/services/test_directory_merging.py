@@ -15,7 +15,7 @@ from services.db import new_id, now, plumbing
 from services.directory import store_patients
 from services.directory.contract import AlreadyMerged, MergeNotFound, PersonNotFound
 from services.directory.models import Patient, PossibleDuplicate, metadata
-from services.refusals import InvalidInput, KeyReused, NotAllowed, Refusal
+from services.refusals import ChangedMeanwhile, InvalidInput, KeyReused, NotAllowed, Refusal
 from services.tokens import Caller
 from tests.builders import House, any_matricule, caller, context
 from tests.services.ward import at_once
@@ -76,6 +76,15 @@ def settled(house: House) -> list[tuple[str, str, str | None]]:
     with house.sessions["directory"].transaction() as session:
         pairs = session.scalars(sa.select(PossibleDuplicate)).all()
         return [(pair.one_id, pair.other_id, pair.settled) for pair in pairs]
+
+
+def version_under(house: House, patient_id: str) -> int:
+    return int(house.ask("directory", "read_sheet", AGENT, patient_id=patient_id)["version"])
+
+
+def renamed(house: House, patient_id: str, version: int, name: str) -> str:
+    given = {"patient_id": patient_id, "version": version, "changes": {"usual_name": name}}
+    return str(house.ask("directory", "change_sheet", AGENT, **given)["patient_id"])
 
 
 # --- one merge --------------------------------------------------------------------------------------------------------
@@ -290,6 +299,36 @@ def test_unmerging_the_middle_of_a_chain_frees_its_beginning_alone(
     (a, b, c), (first, _) = chain
     undone(house, first)
     assert living(house, a, b, c) == [a, a, c]
+
+
+# --- what was read before ---------------------------------------------------------------------------------------------
+
+
+def test_what_was_read_of_one_sheet_is_never_written_into_another(house: House) -> None:
+    survivor, other = registered(house), registered(house, "Wéber")
+    read_of_other, read_of_survivor = version_under(house, other), version_under(house, survivor)
+    merge_id = merged(house, survivor, other)
+    for patient_id, version in ((other, read_of_other), (survivor, read_of_survivor)):
+        with pytest.raises(ChangedMeanwhile):
+            renamed(house, patient_id, version, "Stale")
+    assert renamed(house, other, version_under(house, other), "Both") == survivor
+    while_merged = version_under(house, other)
+    undone(house, merge_id)
+    with pytest.raises(ChangedMeanwhile):
+        renamed(house, other, while_merged, "Stale")
+    assert renamed(house, other, version_under(house, other), "Own") == other
+    assert renamed(house, survivor, while_merged, "Mine") == survivor  # who was read is who is changed
+
+
+def test_so_it_is_where_another_speaks_for_the_survivor(house: House, chain: tuple[list[str], list[str]]) -> None:
+    (a, _, c), (first, _) = chain
+    for number in range(5):
+        renamed(house, a, version_under(house, a), f"Name {chr(65 + number)}")
+    while_merged = [version_under(house, c)]
+    undone(house, first)
+    assert version_under(house, c) > while_merged[0]
+    with pytest.raises(ChangedMeanwhile):
+        renamed(house, c, while_merged[0], "Stale")
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------
