@@ -17,9 +17,10 @@ import pytest
 from PIL import Image
 
 from services.documents.contract import CDA, DICOM, JPEG, PDF, PNG, TEXT
+from services.documents.ports import cda
 from services.documents.ports.sandbox import Sandbox, SandboxGone, Unprepared
 from services.documents.rules_examining import Limits
-from services.documents.rules_findings import TEXT_LENGTH, Findings
+from services.documents.rules_findings import TEXT_LENGTH, Findings, NotPassed
 from tests.builders import pdf, png
 from tests.services import hostile_files as hostile
 
@@ -106,6 +107,26 @@ def test_the_narrative_of_a_cda_is_found_by(sandbox: Sandbox) -> None:
     found = look(sandbox, hostile.cda("Tension <content>13/8</content><!-- rien -->, pouls 72"), CDA)
     assert found.rejection is None
     assert "Anamnèse" in found.text and "13/8" in found.text and "rien" not in found.text
+
+
+def in_encoding(data: bytes, encoding: str) -> bytes:
+    return data.decode().replace("UTF-8", encoding).encode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "ISO-8859-1", "windows-1252"])
+def test_a_cda_may_wrap_a_file_as_big_as_it_may_be_itself(sandbox: Sandbox, encoding: str) -> None:
+    found = look(sandbox, in_encoding(hostile.cda("x" * 18_000_000), encoding), CDA)
+    assert found.rejection is None and "Anamnèse" in found.text
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-7", "IBM037"])
+def test_entities_that_no_byte_tells_grow_no_further(encoding: str) -> None:
+    laughing = in_encoding(hostile.cda('<content ID="&i;"/>', hostile.LAUGHS), encoding)
+    if encoding == "UTF-7":  # may write any letter in digits
+        laughing = laughing.replace(b"<!", b"+ADwAIQ-")
+    assert b"<!DOCTYPE" not in laughing
+    with pytest.raises(NotPassed):
+        cda.parsed(laughing)
 
 
 def test_of_a_long_pdf_only_what_is_needed_is_read(sandbox: Sandbox) -> None:
