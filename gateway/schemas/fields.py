@@ -16,6 +16,7 @@ _CODES = {
     "required": "required", "null": "required", "validator_failed": "invalid", "invalid": "invalid",
     "invalid_utf8": "text", "too_large": "range",
 }  # fmt: skip
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def _told(description: str | None, metadata: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +95,8 @@ class Day(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
-            if text is None or len(text) != 10:
+            # What Python reads besides, weeks and dates without hyphens, would become another day than was meant.
+            if text is None or not _DAY.fullmatch(text):
                 raise ValueError
             return date.fromisoformat(text).isoformat()
         except ValueError:
@@ -118,12 +120,13 @@ class Flag(fields.Boolean):
 
     def __init__(self, description: str | None = None, **kwargs: Any) -> None:
         super().__init__(
-            truthy={True},
-            falsy={False},
-            metadata=_told(description, {}),
-            error_messages={**_CODES, "invalid": "boolean"},
-            **kwargs,
-        )
+            metadata=_told(description, {}), error_messages={**_CODES, "invalid": "boolean"}, **kwargs,
+        )  # fmt: skip
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):  # to Python 1 is True
+            raise ValidationError("boolean")
+        return value
 
 
 class Accepted(Flag):

@@ -1,0 +1,42 @@
+"""Values of requests that a language would take for something else than was written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from marshmallow import ValidationError
+
+from gateway.schemas.fields import Accepted, Day, Flag
+
+
+@pytest.mark.parametrize("text", ["2026-11-21", "1900-01-01", "2024-02-29"])
+def test_a_day_of_the_calendar_is_taken_as_it_is_written(text: str) -> None:
+    assert Day().deserialize(text) == text
+
+
+@pytest.mark.parametrize("text", [
+    "2026-W01-1", "20260101--", "19900101", "2026-001--", "2023-02-29", "2026-13-01", "2026-1-1", "2026-11-21\n", "",
+    "٢٠٢٦-١١-٢١", "2026-11-21T", "0000-01-01",
+])  # fmt: skip
+def test_what_is_no_day_is_refused_and_never_becomes_another(text: str) -> None:
+    with pytest.raises(ValidationError, match="date"):
+        Day().deserialize(text)
+
+
+@pytest.mark.parametrize("kind", [Flag, Accepted])
+def test_true_is_true(kind: type[Flag]) -> None:
+    assert kind().deserialize(True) is True
+
+
+def test_false_is_false_and_accepts_nothing() -> None:
+    assert Flag().deserialize(False) is False
+    with pytest.raises(ValidationError):
+        Accepted().deserialize(False)
+
+
+@pytest.mark.parametrize("kind", [Flag, Accepted])
+@pytest.mark.parametrize("value", [0, 1, 1.0, "true", "1", [], [True], {}, None])
+def test_a_number_or_a_text_is_neither_true_nor_false(kind: type[Flag], value: Any) -> None:
+    with pytest.raises(ValidationError):
+        kind().deserialize(value)
