@@ -55,7 +55,8 @@ def cancel_prescription(document_id: str, body: dict[str, Any]) -> Any:
 @operation(
     prescriptions, "POST", "/documents/<uuid:document_id>/dispensations", summary="Mark a prescription as dispensed",
     answer=shapes.Dispensed, status=201, body=shapes.ToDispense, once=True,
-    refuses=("document_not_found", "not_allowed", *_OVER, "prescription_expired", "quantity_not_left"),
+    refuses=("document_not_found", "not_allowed", *_OVER, "prescription_expired", "quantity_not_left",
+             "changed_meanwhile"),
 )  # fmt: skip
 def dispense(document_id: str, body: dict[str, Any]) -> Any:
     """All that is left, or line by line, by professions that dispense. The holder is told."""

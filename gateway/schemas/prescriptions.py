@@ -42,6 +42,7 @@ class PrescriptionLine(Shape):
 
 class Prescription(Shape):
     document_id = Id()
+    version_id = Id("Whose lines these are.")
     record_id = Id()
     type = Text("Slug of the document type.")
     title = Text()
@@ -55,7 +56,8 @@ class Prescription(Shape):
     valid_until = Day("Its last day.", allow_none=True)
     lines = Listed(Part(PrescriptionLine))
     example: ClassVar[dict[str, Any]] = {
-        "document_id": ID, "record_id": OTHER_ID, "type": "drug_treatment", "title": "Ordonnance du 20 novembre",
+        "document_id": ID, "version_id": OTHER_ID, "record_id": OTHER_ID, "type": "drug_treatment",
+        "title": "Ordonnance du 20 novembre",
         "act_date": "2026-11-20", "author_id": OTHER_ID, "author_name": "MÜLLER Anne",
         "author_profession": "physician", "level": "standard", "deposited_at": TIME,
         "dispensation_state": "partial", "valid_until": "2027-01-31", "lines": [PrescriptionLine.example],
@@ -108,6 +110,7 @@ class ToDispense(Shape):
 
     whole = Flag("All that is left of every line.", load_default=False)
     lines = Listed(Part(LineToDispense), maximum=LINES_MOST, allow_none=True)
+    version_id = Id("Whose lines were read: where others are prescribed by now, nothing is given.", allow_none=True)
     risk_accepted = Accepted("That a prescription so marked should not be used any more.", required=True)
     risk_version = Choice(tuple(DISPENSATION_WORDINGS), "Which wording was accepted.", required=True)
     example: ClassVar = {

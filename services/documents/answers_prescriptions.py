@@ -37,8 +37,8 @@ def line(told: dict[str, Any]) -> PrescriptionLine:
 def prescription(row: Row, today: date) -> Prescription:
     """A prescription as a list shows it."""
     return {
-        "document_id": row.document_id, "record_id": row.record_id, "type": row.type, "title": row.title,
-        "act_date": _day(row.act_date), "author_id": row.author_id, "level": row.level,
+        "document_id": row.document_id, "version_id": row.version_id, "record_id": row.record_id, "type": row.type,
+        "title": row.title, "act_date": _day(row.act_date), "author_id": row.author_id, "level": row.level,
         "deposited_at": rfc3339(row.deposited_at), "valid_until": _day(row.valid_until),
         "dispensation_state": shown_state(row.dispensation_state, row.valid_until, today),
         "lines": [line(each) for each in row.lines],

@@ -46,7 +46,7 @@ def changeable(
     at = rules_versions.revision(row.number, row.wording)
     if refusal is None and not rules_versions.holds(at, version, pending=row.pending):
         refusal = ChangedMeanwhile()
-    refusal = refusal or fixed(session, row.document_id, row.category)
+    refusal = refusal or fixed(session, row.document_id, row.category, hold=hold)
     if refusal is not None or grant is None:
         refusal = refusal or NotAllowed()
         return answers.refuse(session, who.caller, action, refusal, record_id=record_id, object_id=document_id)

@@ -110,9 +110,13 @@ class PrescriptionLine(TypedDict):
 
 
 class Prescription(TypedDict):
-    """A prescription as a list of them shows it. dispensation_state: of SHOWN_STATES."""
+    """A prescription as a list of them shows it. version_id: whose its lines are.
+
+    dispensation_state: of SHOWN_STATES.
+    """
 
     document_id: str
+    version_id: str
     record_id: str
     type: str
     title: str

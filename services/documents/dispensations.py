@@ -34,7 +34,7 @@ from services.documents.contract_prescriptions import (
 )
 from services.documents.rules_ends import hidden_how
 from services.dossier.contract import AccessScope
-from services.refusals import NotAllowed, Refusal, TooManyTries
+from services.refusals import ChangedMeanwhile, NotAllowed, Refusal, TooManyTries
 from services.settings import load
 from services.tokens import Caller
 
@@ -50,22 +50,25 @@ class Dispensing(Asking):
     @rpc
     def dispense(
         self, caller: Caller, *, document_id: str, risk_accepted: bool, risk_version: str,
-        lines: list[dict[str, Any]] | None = None, whole: bool = False,
+        lines: list[dict[str, Any]] | None = None, whole: bool = False, version_id: str | None = None,
     ) -> Dispensed | Refusal:  # fmt: skip
         """Marks a prescription as dispensed: all that is left of it, or so much of these lines; tells what is left.
 
         lines: [{number, quantity}], the quantity a decimal in text, all that is left where it is not told.
-        risk_version: of contract.DISPENSATION_WORDINGS, the sentence that was accepted. The holder is told.
+        risk_version: of contract.DISPENSATION_WORDINGS, the sentence that was accepted. The holder is told. version_id:
+        whose lines were read, so that nothing else is given; None for whatever is prescribed by now.
 
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign; NotAllowed to who does not dispense, or
-        not by a ground that reaches it; NotAPrescription; PrescriptionCancelled, PrescriptionExpired,
+        not by a ground that reaches it; NotAPrescription; ChangedMeanwhile; PrescriptionCancelled, PrescriptionExpired,
         PrescriptionDispensed; QuantityNotLeft; RequestInFlight, KeyReused; InvalidInput [seed 003; RGD Annex 1].
         """
         wanted = dispensing.require_wanted(lines, whole)
         answers.require_risk(risk_accepted, risk_version, DISPENSATION_WORDINGS)
         asked, record_id = self._find(document_id)
         scope, at = self._scope(caller, record_id), now()
-        body = {"document_id": asked, "lines": lines, "whole": whole, "risk_version": risk_version}
+        read = rules.canonical_id(version_id)
+        answers.require(version_id=version_id is None or read is not None)
+        body = {"document_id": asked, "lines": lines, "whole": whole, "risk_version": risk_version, "version_id": read}
         with self.db.transaction(caller) as session:
             row = store.lock_document(session, scope, record_id or new_id(), asked or new_id())
             if row is None:
@@ -81,7 +84,8 @@ class Dispensing(Asking):
             if stands is None:
                 return answers.refuse(session, caller, CREATED, NotAPrescription(), **named)
             head, before = stands
-            refusal = dispensing.over(head.state, head.valid_until, dispensing.day_of(at))
+            refusal = ChangedMeanwhile() if read not in (None, row.current_version_id) else None
+            refusal = refusal or dispensing.over(head.state, head.valid_until, dispensing.day_of(at))
             given = refusal or dispensing.given(before, wanted)
             if isinstance(given, Refusal):
                 return answers.refuse(session, caller, CREATED, given, **named)

@@ -14,7 +14,7 @@ from services.bus import emit
 from services.documents import answers, store_examining
 from services.documents.keeping_entries import keep_entries
 from services.documents.keeping_images import keep_images
-from services.documents.keeping_lines import keep_lines
+from services.documents.keeping_lines import fixed, keep_lines
 from services.documents.renditions import keep_renditions
 from services.documents.rules_findings import Findings
 from services.documents.store_examining import Row
@@ -46,16 +46,23 @@ def finish(session: Session, version_id: str, findings: Findings, at: datetime) 
         if findings.rejection is None and row.state == "available" and row.current_version_id == version_id:
             _keep(session, row, findings, at)
         return True
-    if findings.rejection is not None:
-        store_examining.settle(session, version_id, "rejected", findings.rejection, at)
+    rejection = findings.rejection or _came_too_late(session, row)
+    if rejection is not None:
+        store_examining.settle(session, version_id, "rejected", rejection, at)
         store_examining.give_up(session, row.document_id)
-        emit(session, answers.rejected(row, findings.rejection, at))
+        emit(session, answers.rejected(row, rejection, at))
         return True
     store_examining.settle(session, version_id, "available", None, at)
     if store_examining.show(session, row.document_id, version_id, row.number):
         _keep(session, row, findings, at, AT_FIRST)
         emit(session, answers.deposited(row) if row.number == 1 else answers.versioned(row, at))
     return True
+
+
+def _came_too_late(session: Session, row: Row) -> str | None:
+    """Why a version is not shown any more, whatever is in it: a pharmacy gave something of the one before."""
+    refusal = fixed(session, row.document_id, row.category)
+    return None if refusal is None else refusal.code
 
 
 def _keep(session: Session, row: Row, findings: Findings, at: datetime, besides: tuple[Keep, ...] = ()) -> None:

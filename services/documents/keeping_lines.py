@@ -17,7 +17,7 @@ from services.refusals import Refusal
 def keep_lines(session: Session, row: Any, findings: Findings, at: datetime) -> None:
     """Makes a document that passed a prescription with its lines; a version that tells none keeps those there are.
 
-    Where something was given meanwhile the lines stay as they are: what was given is not prescribed otherwise.
+    Where something was given the lines stay as they are: what was given is not prescribed otherwise.
     """
     if row.category != PRESCRIPTIONS:
         return
@@ -33,9 +33,12 @@ def keep_lines(session: Session, row: Any, findings: Findings, at: datetime) -> 
         store_prescriptions.rewrite(session, row.document_id, lines, day or before[0].valid_until)
 
 
-def fixed(session: Session, document_id: str, category: str) -> Refusal | None:
-    """Why a document is not changed any more: something of this prescription was given; None for every other."""
+def fixed(session: Session, document_id: str, category: str, *, hold: bool = True) -> Refusal | None:
+    """Why a document is not changed any more: something of this prescription was given; None for every other.
+
+    hold: how its lines stand, until the commit, where the document is held already.
+    """
     if category != PRESCRIPTIONS:
         return None
-    stands = store_prescriptions.lock(session, document_id)
+    stands = store_prescriptions.lock(session, document_id, hold=hold)
     return None if stands is None or rules.is_untouched(stands[1]) else PrescriptionGiven()

@@ -253,7 +253,7 @@ def _one(scope: Scope, record_id: str, document_id: str) -> sa.Select[Any]:
     return sa.select(
         documents.c.document_id, documents.c.record_id, documents.c.type, documents.c.category, documents.c.folder,
         documents.c.level, documents.c.author_id, documents.c.patient_blocked_at, documents.c.withheld_at,
-        own_restricted(scope).label("restricted"), documents.c.state,
+        own_restricted(scope).label("restricted"), documents.c.state, documents.c.current_version_id,
     ).where(documents.c.document_id == document_id, visible(scope, record_id))  # fmt: skip
 
 

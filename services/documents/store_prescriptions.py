@@ -80,19 +80,21 @@ def _shown(scope: Scope, record_id: str) -> sa.Select[Any]:
 # --- dispensing -------------------------------------------------------------------------------------------------------
 
 
-def lock(session: Session, document_id: str) -> tuple[Row, list[Line]] | None:
+def lock(session: Session, document_id: str, *, hold: bool = True) -> tuple[Row, list[Line]] | None:
     """A prescription (`state`, `valid_until`) and how its lines stand, held until the commit; None where it is none.
 
-    Its document must be held already: then nothing of what is read here can change any more.
+    Its document must be held already: then nothing of what is read here can change any more. Whoever holds it not
+    holds nothing (hold=False): held the other way round, two would wait for each other.
     """
-    rows = session.execute(
+    query = (
         sa.select(
             prescriptions.c.state, prescriptions.c.valid_until, lines.c.number, lines.c.quantity, lines.c.given,
             lines.c.complete,
         )
         .join(lines, lines.c.document_id == prescriptions.c.document_id)
-        .where(prescriptions.c.document_id == document_id).order_by(lines.c.number).with_for_update()
-    ).all()  # fmt: skip
+        .where(prescriptions.c.document_id == document_id).order_by(lines.c.number)
+    )  # fmt: skip
+    rows = session.execute(query.with_for_update() if hold else query).all()
     if not rows:
         return None
     return rows[0], [Line(row.number, row.quantity, row.given, row.complete) for row in rows]

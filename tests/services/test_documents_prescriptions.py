@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from services.db import new_id
 from services.documents.contract import (
@@ -16,7 +18,7 @@ from services.documents.contract import (
     PrescriptionGiven,
 )
 from services.dossier.contract import RecordClosed, RecordNotFound
-from services.refusals import InvalidInput, NotAllowed
+from services.refusals import ChangedMeanwhile, InvalidInput, NotAllowed
 from services.tokens import Caller
 from tests.builders import caller, context, pdf
 from tests.prescriptions import cda, device, medicine, section
@@ -157,16 +159,71 @@ def test_a_prescription_of_which_something_was_given_is_not_changed_any_more(war
     assert left(ward, ward.holder, document_id) == ("open", ["30"])
 
 
-def test_what_is_given_while_a_new_version_is_checked_stays_prescribed_as_it_was(ward: Ward) -> None:
-    doctor, pharmacist = ward.present(), ward.present("pharmacist")
-    document_id = prescribed_in_cda(ward, doctor, medicine("Amoxicilline", "3"))
+def put_version(ward: Ward, doctor: Caller, document_id: str, data: bytes) -> str:
+    """A new version whose close look is still to come."""
     said = {"document_id": document_id, "version": None, "gateway_key": ward.gateway.public}
-    started, data = ward.ask("prepare_version", doctor, **said), cda(section(medicine("Amoxicilline", "1")))
+    started = ward.ask("prepare_version", doctor, **said)
     ward.put(started, data)
-    ward.commit(doctor, started, data, media_type=CDA)
-    dispense(ward, pharmacist, document_id, (1, "2"))
+    return str(ward.commit(doctor, started, data, media_type=CDA)["version_id"])
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_version_that_is_checked_while_something_is_given_is_rejected(ward: Ward, given: bool) -> None:
+    doctor, pharmacist = ward.present(), ward.present("pharmacist")
+    document_id = prescribed_in_cda(ward, doctor, medicine("Paracétamol", "3"))
+    [[before]] = ward.sql("select current_version_id from documents where document_id = :d", d=document_id)
+    late = put_version(ward, doctor, document_id, cda(section(medicine("Morphine", "5"))))
+    if given:
+        dispense(ward, pharmacist, document_id, (1, "2"))
     ward.examine()
-    assert left(ward, ward.holder, document_id) == ("partial", ["1"])
+    [[shown]] = ward.sql("select current_version_id from documents where document_id = :d", d=document_id)
+    [[*became]] = ward.sql("select state, reason from versions where version_id = :v", v=late)
+    rejected = [event["data"] for event in ward.house.events("documents") if event["type"] == "document_rejected.v1"]
+    if given:
+        assert left(ward, ward.holder, document_id) == ("partial", ["1"])
+        assert (str(shown), became) == (str(before), ["rejected", "prescription_given"])
+        assert [told["version_id"] for told in rejected] == [late]
+    else:
+        assert [line[1:3] for line in lines(ward, ward.holder, document_id)] == [("Morphine", "5")]
+        assert (str(shown), became, rejected) == (late, ["available", None], [])
+
+
+def test_what_is_given_is_what_was_read(ward: Ward) -> None:
+    doctor, pharmacist = ward.present(), ward.present("pharmacist")
+    document_id = prescribed_in_cda(ward, doctor, medicine("Paracétamol", "3"))
+    read = ward.ask("read_prescription", pharmacist, document_id=document_id)["version_id"]
+    change(ward, doctor, document_id, cda(section(medicine("Morphine", "5"))))
+    for wanted in ([(1, "1")], []):
+        with pytest.raises(ChangedMeanwhile):
+            dispense(ward, pharmacist, document_id, *wanted, version_id=read)
+    assert left(ward, ward.holder, document_id) == ("open", ["5"])
+    read = ward.ask("read_prescription", pharmacist, document_id=document_id)["version_id"]
+    dispense(ward, pharmacist, document_id, (1, "1"), version_id=read)
+    assert left(ward, ward.holder, document_id) == ("partial", ["4"])
+
+
+@pytest.mark.parametrize("wrong", ["x", 1, ""])
+def test_a_version_that_is_no_id_is_refused(ward: Ward, wrong: Any) -> None:
+    document_id = prescribed_in_cda(ward, ward.present(), medicine("Paracétamol", "3"))
+    with pytest.raises(InvalidInput):
+        dispense(ward, ward.present("pharmacist"), document_id, (1, "1"), version_id=wrong)
+
+
+def test_who_prepares_a_version_and_who_dispenses_never_wait_for_each_other(ward: Ward) -> None:
+    doctor = ward.present()
+    document_id = prescribed_in_cda(ward, doctor, medicine("Paracétamol", "3"))
+    said = {"document_id": document_id, "version": None, "gateway_key": ward.gateway.public}
+    held = {"d": document_id}
+    with ThreadPoolExecutor(1) as beside:
+        with ward.house.sessions["documents"].transaction() as session:  # as who dispenses: the document first
+            session.execute(sa.text("set local lock_timeout = '5s'"))
+            session.execute(sa.text("select from documents where document_id = cast(:d as uuid) for update"), held)
+            prepared = beside.submit(ward.ask, "prepare_version", doctor, **said)
+            wait([prepared], timeout=1)  # until it waits for the document, or is done
+            session.execute(
+                sa.text("select from prescription_lines where document_id = cast(:d as uuid) for update"), held
+            )
+        assert prepared.result(timeout=30)["upload_id"]
 
 
 def test_what_is_corrected_to_be_a_prescription_can_be_dispensed_and_is_none_once_it_is_something_else(
