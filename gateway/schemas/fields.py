@@ -17,6 +17,7 @@ _CODES = {
     "invalid_utf8": "text", "too_large": "range",
 }  # fmt: skip
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DIGITS = re.compile(r"-?[0-9]{1,20}")
 
 
 def _told(description: str | None, metadata: dict[str, Any]) -> dict[str, Any]:
@@ -148,6 +149,12 @@ class Number(fields.Integer):
             error_messages={**_CODES, "invalid": "number"},
             **kwargs,
         )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int | None:
+        # To Python a part of a number, a truth and digits of other scripts are numbers too.
+        if type(value) is not int and not (isinstance(value, str) and _DIGITS.fullmatch(value)):
+            raise ValidationError("number")
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class Listed(fields.List[Any]):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from gateway.schemas.fields import Accepted, Day, Flag
+from gateway.schemas.fields import Accepted, Day, Flag, Number
 
 
 @pytest.mark.parametrize("text", ["2026-11-21", "1900-01-01", "2024-02-29"])
@@ -40,3 +40,20 @@ def test_false_is_false_and_accepts_nothing() -> None:
 def test_a_number_or_a_text_is_neither_true_nor_false(kind: type[Flag], value: Any) -> None:
     with pytest.raises(ValidationError):
         kind().deserialize(value)
+
+
+@pytest.mark.parametrize(("value", "number"), [(0, 0), (7, 7), ("7", 7), ("007", 7), (2**53, 2**53)])
+def test_a_whole_number_is_taken_from_a_body_and_from_a_query(value: Any, number: int) -> None:
+    assert Number().deserialize(value) == number
+
+
+@pytest.mark.parametrize("value", [1.5, 1.0, "1.5", "1_0", " 1", "1\n", "٣", "²", "+1", "", True, [1], {}, "1" * 5000])
+def test_what_is_no_whole_number_is_refused(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        Number().deserialize(value)
+
+
+@pytest.mark.parametrize("value", [-1, "-1", 2**53 + 1])
+def test_a_number_out_of_its_bounds_is_told_so(value: Any) -> None:
+    with pytest.raises(ValidationError, match="range"):
+        Number().deserialize(value)

@@ -262,7 +262,7 @@ def test_right_words_are_taken_with_the_title_cleaned() -> None:
     [
         ("type", "report"), ("type", None), ("type", ["medical_report"]), ("type", ""),
         ("title", ""), ("title", "   "), ("title", "x" * 201), ("title", None), ("title", 7), ("title", "a\x00b"),
-        ("title", "a\u202egnp.exe"), ("title", "a\ud800"),
+        ("title", "a\u202egnp.exe"), ("title", "\u200b"), ("title", "\u200d\ufe0f"), ("title", "a\ud800"),
         ("act_date", "2026-11-23"), ("act_date", "1899-12-31"), ("act_date", "21/11/2026"), ("act_date", "20261121"),
         ("act_date", 20261121), ("act_date", ""), ("act_date", "2026-02-30"),
         ("language", "fra"), ("language", "FR"), ("language", ""), ("language", 1), ("language", "f\n"),
