@@ -13,11 +13,10 @@ from collections import deque
 from collections.abc import Callable
 
 from gateway.errors import refused
-from services.documents.contract import CDA, CDA_AS_TEXT, DICOM, JPEG, MEDIA_TYPES, PDF, PNG, TEXT
+from services.documents.contract import CDA, CDA_AS_TEXT, DICOM, JPEG, MEDIA_TYPES, PDF, PICTURE_PIXELS, PNG, TEXT
 
 HEAD = 64 * 1024
 TAIL = 1024 * 1024  # where a PDF keeps its trailer, or the stream that stands for one, unless it begins with it
-PIXELS = 200_000_000
 ALLOWED = tuple(MEDIA_TYPES)
 UNDECLARED = (None, "", "application/octet-stream", "binary/octet-stream")
 
@@ -166,8 +165,8 @@ def _require_size(kind: str, head: bytes) -> None:
         return  # a JPEG may carry more than a head of camera data before its frame
     if not size[0] or not size[1]:
         raise refused("file_truncated", media_type=kind)
-    if size[0] * size[1] > PIXELS:
-        raise refused("image_too_large", max_pixels=PIXELS)
+    if size[0] * size[1] > PICTURE_PIXELS:
+        raise refused("image_too_large", max_pixels=PICTURE_PIXELS)
 
 
 def _png_size(head: bytes) -> tuple[int, int] | None:

@@ -362,7 +362,11 @@ class Download:
             if not self._may_go_on():
                 raise BrokenOff
             self._ask_at = time.monotonic() + REASK
-        return bytes(next(self._blocks))  # gunicorn takes bytes alone
+        try:
+            return bytes(next(self._blocks))  # gunicorn takes bytes alone
+        except HTTPError as broken:
+            log.warning("object store left in the middle", extra={"kind": type(broken).__name__})
+            raise BrokenOff from None
 
     def close(self) -> None:
         """Called by the server at the end, whatever the end was."""
@@ -373,4 +377,4 @@ class Download:
 
 
 class BrokenOff(Exception):
-    """A running download lost its right."""
+    """A running download lost its right, or the store that it comes from."""

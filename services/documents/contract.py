@@ -198,6 +198,9 @@ MOST_BYTES: dict[str, int] = {
 }
 """How many bytes a file of each kind may have; DICOM, and every kind, no more than the platform takes at all."""
 
+PICTURE_PIXELS: Final = 100_000_000
+"""How many pixels a picture may have: opened it takes three bytes for each, twice."""
+
 PAGE_LIMIT: Final = 100
 """The most documents one page of a list holds."""
 

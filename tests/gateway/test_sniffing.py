@@ -167,8 +167,12 @@ def test_a_pdf_that_merely_speaks_of_the_lock_is_not_locked() -> None:
 
 def test_an_image_too_large_to_open_is_refused() -> None:
     data = bytearray(png())
-    data[16:24] = (40_000).to_bytes(4, "big") * 2
-    assert refusal(bytes(data)) == "image_too_large"
+    for height, right in ((10_000, True), (10_001, False)):
+        data[16:24] = (10_000).to_bytes(4, "big") + height.to_bytes(4, "big")
+        if right:
+            assert kind(bytes(data)) == "image/png"
+        else:
+            assert refusal(bytes(data)) == "image_too_large"
     frame = JPEG_FRAME[:5] + b"\xff\xff\xff\xff" + JPEG_FRAME[9:]
     assert refusal(jpeg(frame)) == "image_too_large"
 

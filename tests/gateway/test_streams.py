@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -213,6 +214,22 @@ def test_a_download_that_loses_its_right_breaks_off(store: Store, monkeypatch: p
             seen += block
     body.close()
     assert data.startswith(seen) and 0 < len(seen) < len(data)
+
+
+def test_a_download_whose_store_dies_breaks_off(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    data = pdf(size=20 * MIB)
+    started, _ = put(store, data, len(data))
+    part = sealing.segments_for(0, len(data) - 1, len(data))
+    body = streams.opened(store.content(started), part, lambda: True)
+    seen = next(body)
+    body._answer._connection.sock.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(streams.BrokenOff):
+        for block in body:
+            seen += block
+    body.close()
+    assert data.startswith(seen) and 0 < len(seen) < len(data)
+    assert "object store left in the middle" in caplog.messages
+    assert got(store, started, 0, 9, len(data)) == data[:10]
 
 
 def test_a_reader_that_leaves_gives_the_connection_back(store: Store) -> None:

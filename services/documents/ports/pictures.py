@@ -7,10 +7,10 @@ import warnings
 
 from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin
 
+from services.documents.contract import PICTURE_PIXELS
 from services.documents.rules_findings import Findings, NotPassed, Rendition
 from services.sealing import Buffer
 
-PIXELS = 100_000_000  # three bytes each, twice: what an examiner's memory holds
 THUMBNAIL = (320, 320)
 PAGE = (1600, 1600)
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
@@ -31,7 +31,7 @@ def examine(data: Buffer, media_type: str, facts: dict[str, object]) -> Findings
             warnings.simplefilter("ignore")
             if picture.format != _FORMATS.get(media_type):
                 raise NotPassed("wrong_kind")
-            if picture.width * picture.height > PIXELS:
+            if picture.width * picture.height > PICTURE_PIXELS:
                 raise NotPassed("too_many_pixels")
             picture.load()
             shown = ImageOps.exif_transpose(picture)
