@@ -61,24 +61,20 @@ def refuse(
     return refusal
 
 
-def refuse_document(
-    session: Session, caller: Caller, action: str, record_id: str | None, document_id: str | None
-) -> Refusal:
+def refuse_document(session: Session, caller: Caller, action: str, place: rules.Place) -> Refusal:
     """The one answer for unknown, hidden and foreign; the trace names the record where there is one, for its holder."""
-    return refuse(session, caller, action, DocumentNotFound(), record_id=record_id, object_id=document_id)
+    return refuse(session, caller, action, DocumentNotFound(), record_id=place.home_id, object_id=place.document_id)
 
 
-def refuse_reading(
-    session: Session, caller: Caller, action: str, scope: AccessScope, record_id: str | None, document_id: str | None
-) -> Refusal:
+def refuse_reading(session: Session, caller: Caller, action: str, scope: AccessScope, place: rules.Place) -> Refusal:
     """As `refuse_document`; who could see a document that was removed is told that it is gone."""
-    if store.is_removed(session, scope, record_id or new_id(), document_id or new_id()):
-        return refuse(session, caller, action, DocumentGone(), record_id=record_id, object_id=document_id)
-    return refuse_document(session, caller, action, record_id, document_id)
+    if store.is_removed(session, scope, place.record_id or new_id(), place.document_id or new_id()):
+        return refuse(session, caller, action, DocumentGone(), record_id=place.home_id, object_id=place.document_id)
+    return refuse_document(session, caller, action, place)
 
 
 def held(
-    session: Session, caller: Caller, action: str, scope: AccessScope, record_id: str | None, document_id: str | None,
+    session: Session, caller: Caller, action: str, scope: AccessScope, place: rules.Place,
     may: Callable[[rules.Scope, rules.Facts], rules.Grant | None], *, look: _Look = store.lock_document,
     at: datetime | None = None,
 ) -> store.Row | Refusal:  # fmt: skip
@@ -88,13 +84,13 @@ def held(
 
     Refuses: DocumentNotFound where it is not visible, NotAllowed where the rule says no.
     """
-    row = look(session, scope, record_id or new_id(), document_id or new_id())
+    row = look(session, scope, place.record_id or new_id(), place.document_id or new_id())
     if row is None:
-        return refuse_document(session, caller, action, record_id, document_id)
+        return refuse_document(session, caller, action, place)
     grant = may(scope, facts_of(row))
     if grant is None:
-        return refuse(session, caller, action, NotAllowed(), record_id=record_id, object_id=document_id)
-    allow(session, caller, action, grant, record_id=record_id, object_id=document_id, at=at)
+        return refuse(session, caller, action, NotAllowed(), record_id=place.home_id, object_id=row.document_id)
+    allow(session, caller, action, grant, record_id=place.home_id, object_id=row.document_id, at=at)
     return row
 
 

@@ -75,11 +75,12 @@ class Asking(Service):
         named = replace(caller, capacity="professional", professional_id=author, profession=told["profession"])
         return Depositor(named, scope)
 
-    def _find(self, document_id: str) -> tuple[str | None, str | None]:
-        """The id in its one spelling and the record it lies in, where there is one."""
+    def _find(self, document_id: str) -> rules.Place:
+        """Where a document lies and whose it is, where there is one."""
         asked = rules.canonical_id(document_id)
         with self.db.reading() as session:
-            return asked, store.record_of(session, asked or new_id())
+            # an id that is none costs as much as an unknown one
+            return store.place_of(session, asked or new_id())._replace(document_id=asked)
 
 
 def of_others(ask: Callable[..., Any], caller: Caller, **about: Any) -> Any | Refusal:

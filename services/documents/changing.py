@@ -15,8 +15,7 @@ from services.refusals import ChangedMeanwhile, NotAllowed, Refusal
 
 
 def changeable(
-    session: Session, who: Depositor, action: str, record_id: str | None, document_id: str | None,
-    version: int | None, *, hold: bool = True,
+    session: Session, who: Depositor, action: str, place: rules.Place, version: int | None, *, hold: bool = True,
 ) -> tuple[store.Row, rules.Grant] | Refusal:  # fmt: skip
     """A document that this caller may change, and what lets them; else the traced refusal.
 
@@ -25,12 +24,13 @@ def changeable(
     Refuses: DocumentNotFound where it is not visible; NotAllowed where the rule says no; TypeNotDepositable where a
     wish of the holder stands against it; DocumentUnfinished; ChangedMeanwhile; PrescriptionGiven.
     """
+    document_id, record_id, home_id = place
     if who.refusal is not None:
-        return answers.refuse(session, who.caller, action, who.refusal, record_id=record_id, object_id=document_id)
+        return answers.refuse(session, who.caller, action, who.refusal, record_id=home_id, object_id=document_id)
     since = now() - RECTIFIED_WITHIN
     row = store_versions.look(session, who.scope, record_id or new_id(), document_id or new_id(), since, hold=hold)
     if row is None or record_id is None:
-        return answers.refuse_reading(session, who.caller, action, who.scope, record_id, document_id)
+        return answers.refuse_reading(session, who.caller, action, who.scope, place)
     facts = answers.facts_of(row)
     grant = rules_versions.may_version(
         who.scope, facts, holder_authored=row.author_kind == "holder", asked=row.asked and row.author_id is not None
@@ -49,5 +49,5 @@ def changeable(
     refusal = refusal or fixed(session, row.document_id, row.category, hold=hold)
     if refusal is not None or grant is None:
         refusal = refusal or NotAllowed()
-        return answers.refuse(session, who.caller, action, refusal, record_id=record_id, object_id=document_id)
+        return answers.refuse(session, who.caller, action, refusal, record_id=home_id, object_id=document_id)
     return row, grant

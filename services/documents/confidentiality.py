@@ -28,11 +28,11 @@ class Confidentiality(Asking):
         [RGD 6(3), seed 002].
         """
         answers.require(level=rules.is_level(level), risk_accepted=risk_accepted is True)
-        asked, record_id = self._find(document_id)
-        scope = self._scope(caller, record_id)
+        place = self._find(document_id)
+        scope = self._scope(caller, place.record_id)
         action = "document.level_changed"
         with self.db.transaction(caller) as session:
-            row = answers.held(session, caller, action, scope, record_id, asked, rules.may_change_level)
+            row = answers.held(session, caller, action, scope, place, rules.may_change_level)
             if isinstance(row, Refusal):
                 return row
             if row.level != level:

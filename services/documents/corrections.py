@@ -45,13 +45,13 @@ class Corrections(Asking):
         said, errors = rules_versions.read_changes(changes)
         if errors:
             raise InvalidInput(errors=errors)
-        asked, record_id = self._find(document_id)
+        asked, record_id, home_id = place = self._find(document_id)
         body = {"document_id": asked, "version": version, "changes": changes}
         who = self._depositor(caller, record_id, None)
         at = now()
         with self.db.transaction(caller) as session:
             answer: Corrected | None = once(session, caller, "correct_document", body)
-            found = changeable(session, who, CORRECTED, record_id, asked, version if answer is None else None)
+            found = changeable(session, who, CORRECTED, place, version if answer is None else None)
             if isinstance(found, Refusal):
                 return found
             row, grant = found
@@ -65,8 +65,8 @@ class Corrections(Asking):
                 elif row.media_type not in rules.media_types_of(kind):
                     refusal = MediaTypeNotAllowed(allowed=list(rules.media_types_of(kind)))
             if refusal is not None:
-                return answers.refuse(session, caller, CORRECTED, refusal, record_id=record_id, object_id=asked)
-            answers.allow(session, caller, CORRECTED, grant, record_id=record_id, object_id=asked)
+                return answers.refuse(session, caller, CORRECTED, refusal, record_id=home_id, object_id=asked)
+            answers.allow(session, caller, CORRECTED, grant, record_id=home_id, object_id=asked)
             if answer is not None:
                 return answer
             changed = _changed(row, words)

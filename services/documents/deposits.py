@@ -389,7 +389,8 @@ class Deposits(Tries):
             again = like.get(each.version["sha256"])
             like.setdefault(each.version["sha256"], document_id)
             grant = wishes.granted(who, each.kind, against)
-            answers.allow(session, who.caller, CREATED, grant, record_id=record_id, object_id=document_id)
+            home_id = each.document["home_record_id"]
+            answers.allow(session, who.caller, CREATED, grant, record_id=home_id, object_id=document_id)
             told = {"document_id": document_id, "version_id": version_id, "duplicate_of": again}
             noted.append({"upload_id": each.document["upload_id"], **told})
             done.append({**told, "record_id": record_id})

@@ -64,7 +64,7 @@ class Dispensing(Asking):
         """
         wanted = dispensing.require_wanted(lines, whole)
         answers.require_risk(risk_accepted, risk_version, DISPENSATION_WORDINGS)
-        asked, record_id = self._find(document_id)
+        asked, record_id, home_id = place = self._find(document_id)
         scope, at = self._scope(caller, record_id), now()
         read = rules.canonical_id(version_id)
         answers.require(version_id=version_id is None or read is not None)
@@ -72,8 +72,8 @@ class Dispensing(Asking):
         with self.db.transaction(caller) as session:
             row = store.lock_document(session, scope, record_id or new_id(), asked or new_id())
             if row is None:
-                return answers.refuse_document(session, caller, CREATED, record_id, asked)
-            named: dict[str, Any] = {"record_id": record_id, "object_id": asked}
+                return answers.refuse_document(session, caller, CREATED, place)
+            named: dict[str, Any] = {"record_id": home_id, "object_id": asked}
             grant = _grant(caller, scope, row)
             if grant is None:
                 return answers.refuse(session, caller, CREATED, NotAllowed(), **named)
@@ -112,13 +112,13 @@ class Dispensing(Asking):
         KeyReused; InvalidInput.
         """
         why = dispensing.require_reason(reason)
-        asked, document_id, record_id = self._dispensation(dispensation_id)
+        asked, document_id, record_id, home_id = self._dispensation(dispensation_id)
         scope, at = self._scope(caller, record_id), now()
         body = {"dispensation_id": asked, "reason": why}
         within = timedelta(hours=load().dispensation_cancel_hours)
         with self.db.transaction(caller) as session:
             row = store.lock_document(session, scope, record_id or new_id(), document_id or new_id())
-            named: dict[str, Any] = {"record_id": record_id, "object_id": document_id}
+            named: dict[str, Any] = {"record_id": home_id, "object_id": document_id}
             if row is None:
                 return answers.refuse(session, caller, CANCELLED, DispensationNotFound(), **named)
             grant = _grant(caller, scope, row)
@@ -156,11 +156,11 @@ class Dispensing(Asking):
         Refuses: DispensationNotFound, the same for unknown and for what the caller does not see;
         DispensationCancelled: there is no copy of what was taken back [seed 003].
         """
-        asked, document_id, record_id = self._dispensation(dispensation_id)
+        asked, document_id, record_id, home_id = self._dispensation(dispensation_id)
         scope, today = self._scope(caller, record_id), dispensing.day_of(now())
         with self.db.transaction(caller) as session:
             row = store_prescriptions.one(session, scope, record_id or new_id(), document_id or new_id())
-            named: dict[str, Any] = {"record_id": record_id, "object_id": document_id}
+            named: dict[str, Any] = {"record_id": home_id, "object_id": document_id}
             if row is None:
                 return answers.refuse(session, caller, COPIED, DispensationNotFound(), **named)
             given = store_dispensations.one(session, asked)
@@ -193,17 +193,16 @@ class Dispensing(Asking):
                 store_dispensations.note_wrong_code(session, caller.professional_id, at)
                 return answers.refuse(session, caller, VERIFIED, CopyNotGenuine(), record_id=None)
             emit(session, traced(
-                caller, VERIFIED, at=at, record_id=row.record_id, object_id=row.document_id, object_type="document",
-                rule="dispensation/verification",
+                caller, VERIFIED, at=at, record_id=row.home_record_id, object_id=row.document_id,
+                object_type="document", rule="dispensation/verification",
             ))  # fmt: skip
             return answers_prescriptions.verified(row, dispensing.day_of(at))
 
-    def _dispensation(self, dispensation_id: str) -> tuple[str, str | None, str | None]:
-        """The id in its one spelling, and the document and the record it is of, where there is one."""
+    def _dispensation(self, dispensation_id: str) -> tuple[str, str | None, str | None, str | None]:
+        """The id in its one spelling, and where the document lies that it is of, where there is one."""
         asked = rules.canonical_id(dispensation_id) or new_id()
         with self.db.transaction() as session:
-            found = store_dispensations.document_of(session, asked)
-        return (asked, None, None) if found is None else (asked, found.document_id, found.record_id)
+            return asked, *store_dispensations.place_of(session, asked)
 
     def _forget_wrong_codes(self, session: Session, at: datetime) -> None:
         store_dispensations.forget_wrong_codes(session, at - dispensing.WRONG_CODES_WITHIN)

@@ -136,7 +136,7 @@ def _tell_destroyed(session: Session, removal_id: str | None, at: datetime) -> b
         return False
     emit(session, BytesDestroyed(done.record_id, done.document_id, done.objects, rfc3339(at)))
     emit(session, traced(
-        None, "document.destroyed", at=at, record_id=done.record_id, object_id=done.document_id,
+        None, "document.destroyed", at=at, record_id=done.home_record_id, object_id=done.document_id,
         object_type="document", count=done.objects,
     ))  # fmt: skip
     return True

@@ -34,8 +34,8 @@ def end(session: Session, who: Any, held: Sequence[Row], cause: str, at: datetim
     for row in held:
         emit(session, _removed(row, cause, at))
         emit(session, traced(
-            who, "document.removed", at=at, record_id=row.record_id, object_id=row.document_id, object_type="document",
-            rule=cause,
+            who, "document.removed", at=at, record_id=row.home_record_id, object_id=row.document_id,
+            object_type="document", rule=cause,
         ))  # fmt: skip
     destroy_keys(session, under, at)
 

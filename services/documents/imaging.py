@@ -180,12 +180,12 @@ class Imaging(Asking):
 
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign [domain, Documents: Imaging].
         """
-        asked, record_id = self._find(document_id)
+        asked, record_id, home_id = place = self._find(document_id)
         scope = self._scope(caller, record_id)
         with self.db.transaction(caller) as session:
             row = store.seen_document(session, scope, record_id or new_id(), asked or new_id())
             if row is None or record_id is None:
-                return answers.refuse_document(session, caller, "document.read", record_id, asked)
+                return answers.refuse_document(session, caller, "document.read", place)
             studies = [
                 answers_imaging.study_of_document(
                     record_id, study_uid,
@@ -197,7 +197,7 @@ class Imaging(Asking):
             ]  # fmt: skip
             grant = rules.may_read(scope, answers.facts_of(row))
             answers.allow(
-                session, caller, "document.read", grant, record_id=record_id, object_id=asked, count=len(studies)
+                session, caller, "document.read", grant, record_id=home_id, object_id=asked, count=len(studies)
             )
             return {"document_id": row.document_id, "studies": studies}
 
@@ -214,20 +214,20 @@ class Imaging(Asking):
         Refuses: DocumentNotFound; StudyNotFound where the document is of no such study, or of none; InvalidInput where
         it is of several and none is named.
         """
-        asked, record_id = self._find(document_id)
+        asked, record_id, home_id = place = self._find(document_id)
         scope = self._scope(caller, record_id)
         at = now()
         with self.db.transaction(caller) as session:
             row = store.seen_document(session, scope, record_id or new_id(), asked or new_id())
             if row is None or record_id is None:
-                return answers.refuse_document(session, caller, "study.shared", record_id, asked)
+                return answers.refuse_document(session, caller, "study.shared", place)
             studies = store_imaging.studies_of(session, scope, record_id, row.document_id)
             if study_uid is None and len(studies) > 1:
                 raise InvalidInput(errors=[{"pointer": "/study_uid", "message": "required"}])
             chosen = study_uid if study_uid is not None else next(iter(studies), None)
             if chosen is None or chosen not in studies:
                 return answers.refuse(
-                    session, caller, "study.shared", StudyNotFound(), record_id=record_id, object_id=asked
+                    session, caller, "study.shared", StudyNotFound(), record_id=home_id, object_id=asked
                 )
             token = STUDY_TOKEN + secrets.token_urlsafe(32)
             until = rules_imaging.token_until(at, datetime.fromtimestamp(caller.expires_at, UTC))
@@ -238,7 +238,7 @@ class Imaging(Asking):
                 sealed_token=sealing.wrap(rules_imaging.token_key(token), access, chosen.encode()),
             )  # fmt: skip
             grant = rules.may_read(scope, answers.facts_of(row))
-            answers.allow(session, caller, "study.shared", grant, record_id=record_id, object_id=asked, at=at)
+            answers.allow(session, caller, "study.shared", grant, record_id=home_id, object_id=asked, at=at)
             return {"token": token, "expires_at": rfc3339(until), "record_id": record_id, "study_uid": chosen}
 
     @rpc_public
@@ -320,7 +320,8 @@ class Imaging(Asking):
             if not rules.reads_on(row.read_at, from_start, at) and store_imaging.open_study(*opening, since):
                 grant = rules.may_read(scope, answers.facts_of(row))
                 answers.allow(
-                    session, caller, "study.opened", grant, record_id=asked, object_id=row.document_id, at=at
+                    session, caller, "study.opened", grant, record_id=row.home_record_id, object_id=row.document_id,
+                    at=at,
                 )  # fmt: skip
             elif row.read_at is not None and row.read_at <= at - rules.OPEN_NOTED:
                 store_imaging.note_reading(*opening)

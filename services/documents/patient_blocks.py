@@ -45,12 +45,12 @@ class PatientBlocks(Asking):
         clean = rules_hidden.read_reason(reason)
         if clean is None:
             raise InvalidInput(errors=[{"pointer": "/reason", "message": "length"}])
-        asked, record_id = self._find(document_id)
-        scope = self._scope(caller, record_id)
-        at, said = now(), {"document_id": asked, "reason": clean}
+        place = self._find(document_id)
+        scope = self._scope(caller, place.record_id)
+        at, said = now(), {"document_id": place.document_id, "reason": clean}
         with self.db.transaction(caller) as session:
             row = answers.held(
-                session, caller, "document.blocked", scope, record_id, asked, rules_hidden.may_block, at=at
+                session, caller, "document.blocked", scope, place, rules_hidden.may_block, at=at
             )
             if isinstance(row, Refusal):
                 return row
@@ -74,10 +74,10 @@ class PatientBlocks(Asking):
 
         Refuses: DocumentNotFound, NotAllowed, as `block_document` [L14 16(5)].
         """
-        asked, record_id = self._find(document_id)
-        scope = self._scope(caller, record_id)
+        place = self._find(document_id)
+        scope = self._scope(caller, place.record_id)
         with self.db.transaction(caller) as session:
-            row = answers.held(session, caller, "document.released", scope, record_id, asked, rules_hidden.may_block)
+            row = answers.held(session, caller, "document.released", scope, place, rules_hidden.may_block)
             if isinstance(row, Refusal):
                 return row
             if row.patient_blocked_at is not None:
@@ -90,11 +90,11 @@ class PatientBlocks(Asking):
 
         Refuses: DocumentNotFound, NotAllowed, as `block_document` [L14 16(5)].
         """
-        asked, record_id = self._find(document_id)
-        scope = self._scope(caller, record_id)
+        place = self._find(document_id)
+        scope = self._scope(caller, place.record_id)
         with self.db.transaction(caller) as session:
             row = answers.held(
-                session, caller, "document.read", scope, record_id, asked, rules_hidden.may_block,
+                session, caller, "document.read", scope, place, rules_hidden.may_block,
                 look=store.seen_document,
             )  # fmt: skip
             if isinstance(row, Refusal):
@@ -151,8 +151,8 @@ def _take_step(
 ) -> None:
     step = _step(block, release_after, at)
     if step == "released":
-        emit(session, traced(None, "document.released", at=at, record_id=block.record_id, object_id=block.document_id,
-                             object_type="document"))  # fmt: skip
+        emit(session, traced(None, "document.released", at=at, record_id=block.home_record_id,
+                             object_id=block.document_id, object_type="document"))  # fmt: skip
         _release(session, block, block.since, how="automatic", released_by=None, at=at)
     elif step is not None:
         escalated = step == "escalated"

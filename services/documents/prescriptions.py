@@ -62,7 +62,7 @@ class Prescribed(Asking):
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign; NotAPrescription for another document that
         the caller sees.
         """
-        asked, record_id = self._find(document_id)
+        asked, record_id, home_id = place = self._find(document_id)
         scope, today = self._scope(caller, record_id), prescribing.day_of(now())
         with self.db.transaction(caller) as session:
             row = store_prescriptions.one(session, scope, record_id or new_id(), asked or new_id())
@@ -71,12 +71,12 @@ class Prescribed(Asking):
                 if store.seen_document(session, scope, record_id or new_id(), asked or new_id()) is not None:
                     refusal = NotAPrescription()
                 if refusal is None:
-                    return answers.refuse_document(session, caller, "prescription.read", record_id, asked)
+                    return answers.refuse_document(session, caller, "prescription.read", place)
                 return answers.refuse(
-                    session, caller, "prescription.read", refusal, record_id=record_id, object_id=asked
+                    session, caller, "prescription.read", refusal, record_id=home_id, object_id=asked
                 )
             grant = rules.may_read(scope, answers.facts_of(row))
-            answers.allow(session, caller, "prescription.read", grant, record_id=record_id, object_id=asked)
+            answers.allow(session, caller, "prescription.read", grant, record_id=home_id, object_id=asked)
             given = store_dispensations.of_document(session, row.document_id)
             return {
                 **answers_prescriptions.prescription(row, today),
@@ -93,12 +93,12 @@ class Prescribed(Asking):
         NotAPrescription; PrescriptionCancelled; PrescriptionDispensed; RequestInFlight, KeyReused; InvalidInput.
         """
         why = prescribing.require_reason(reason)
-        asked, record_id = self._find(document_id)
+        asked, record_id, home_id = place = self._find(document_id)
         scope, body = self._scope(caller, record_id), {"document_id": asked, "reason": why}
         with self.db.transaction(caller) as session:
             row = store.lock_document(session, scope, record_id or new_id(), asked or new_id())
             if row is None:
-                return answers.refuse_document(session, caller, CANCELLED, record_id, asked)
+                return answers.refuse_document(session, caller, CANCELLED, place)
             grant = prescribing.may_withdraw(scope, answers.facts_of(row))
             if grant is not None and once(session, caller, "cancel_prescription", body) is not None:
                 return None
@@ -111,8 +111,8 @@ class Prescribed(Asking):
             elif stands[0].state in ("cancelled", "dispensed"):
                 refusal = PrescriptionCancelled() if stands[0].state == "cancelled" else PrescriptionDispensed()
             if refusal is not None:
-                return answers.refuse(session, caller, CANCELLED, refusal, record_id=record_id, object_id=asked)
+                return answers.refuse(session, caller, CANCELLED, refusal, record_id=home_id, object_id=asked)
             store_prescriptions.cancel(session, row.document_id, caller.account_id, why, now())
-            answers.allow(session, caller, CANCELLED, grant, record_id=record_id, object_id=asked)
+            answers.allow(session, caller, CANCELLED, grant, record_id=home_id, object_id=asked)
             remember(session, caller, "cancel_prescription", body, {})
             return None

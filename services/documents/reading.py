@@ -46,14 +46,14 @@ class Reading(Asking):
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign; DocumentGone, to who could see it, once
         the agency removed it [RGD 5, RGD 8].
         """
-        asked, record_id = self._find(document_id)
+        asked, record_id, home_id = place = self._find(document_id)
         scope = self._scope(caller, record_id)
         with self.db.transaction(caller) as session:
             rows = store.history(session, scope, record_id or new_id(), asked or new_id())
             if not rows:
-                return answers.refuse_reading(session, caller, "document.read", scope, record_id, asked)
+                return answers.refuse_reading(session, caller, "document.read", scope, place)
             grant = rules.may_read(scope, answers.facts_of(rows[0]))
-            answers.allow(session, caller, "document.read", grant, record_id=record_id, object_id=asked)
+            answers.allow(session, caller, "document.read", grant, record_id=home_id, object_id=asked)
             return {
                 **answers.item(rows[0]),
                 "versions": [answers.version(row) for row in rows],
@@ -75,14 +75,14 @@ class Reading(Asking):
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign; DocumentGone; InvalidInput (gateway_key)
         [RGD 5, RGD 8].
         """
-        asked, record_id = self._find(document_id)
+        asked, record_id, _ = place = self._find(document_id)
         scope = self._scope(caller, record_id)
         at = now()
         with self.db.transaction(caller) as session:
             row = self._content(session, caller, scope, record_id, asked, version_id)
             if row is None or record_id is None:
-                return answers.refuse_reading(session, caller, OPENED, scope, record_id, asked)
-            note_opening(session, caller, scope, record_id, row, at, from_start=from_start)
+                return answers.refuse_reading(session, caller, OPENED, scope, place)
+            note_opening(session, caller, scope, row, at, from_start=from_start)
             return {
                 "document_id": row.document_id,
                 "version_id": row.version_id,
@@ -114,20 +114,20 @@ class Reading(Asking):
         [RGD 5, RGD 8].
         """
         answers.require(kind=kind in contract.SHOWN_KINDS)
-        asked, record_id = self._find(document_id)
+        asked, record_id, home_id = place = self._find(document_id)
         scope = self._scope(caller, record_id)
         at = now()
         with self.db.transaction(caller) as session:
             row = self._content(session, caller, scope, record_id, asked, version_id)
             if row is None or record_id is None:
-                return answers.refuse_reading(session, caller, OPENED, scope, record_id, asked)
+                return answers.refuse_reading(session, caller, OPENED, scope, place)
             made = None
             if kind != "view" or row.media_type not in rules_versions.SHOWN_AS_THEY_ARE:
                 made = self._made(session, row.content_id, kind, gateway_key)
                 if made is None:
                     refused = PreviewNotFound()
-                    return answers.refuse(session, caller, OPENED, refused, record_id=record_id, object_id=asked)
-            note_opening(session, caller, scope, record_id, row, at, from_start=True)
+                    return answers.refuse(session, caller, OPENED, refused, record_id=home_id, object_id=asked)
+            note_opening(session, caller, scope, row, at, from_start=True)
             return {"document": answers_versions.head(row, caller.context.locale), "rendition": made}
 
     def _content(
@@ -145,14 +145,14 @@ class Reading(Asking):
 
 
 def note_opening(
-    session: Session, caller: Caller, scope: AccessScope, record_id: str, row: store.Row, at: datetime, *,
+    session: Session, caller: Caller, scope: AccessScope, row: store.Row, at: datetime, *,
     from_start: bool,
 ) -> None:  # fmt: skip
     """Begins an opening of a version with its one trace, or reads on in the one that stands."""
     opening = (session, caller.session_id, row.version_id, at)
     if not rules.reads_on(row.read_at, from_start, at) and store.open_version(*opening, at - rules.OPEN_WINDOW):
         grant = rules.may_read(scope, answers.facts_of(row))
-        answers.allow(session, caller, OPENED, grant, record_id=record_id, object_id=row.document_id)
+        answers.allow(session, caller, OPENED, grant, record_id=row.home_record_id, object_id=row.document_id)
         store_finding.note_opened(session, caller, row.document_id, at)
     elif row.read_at is not None and row.read_at <= at - rules.OPEN_NOTED:
         store.note_reading(*opening)

@@ -47,13 +47,13 @@ class Rectifications(Asking):
         clean = rules_versions.read_words(wish)
         if clean is None:
             raise InvalidInput(errors=[{"pointer": "/wish", "message": "length"}])
-        asked, record_id = self._find(document_id)
+        asked, record_id, home_id = place = self._find(document_id)
         scope = self._scope(caller, record_id)
         at, body = now(), {"document_id": asked, "wish": clean}
         with self.db.transaction(caller) as session:
             row = store.seen_document(session, scope, record_id or new_id(), asked or new_id())
             if row is None or record_id is None:
-                return answers.refuse_reading(session, caller, ASKED, scope, record_id, asked)
+                return answers.refuse_reading(session, caller, ASKED, scope, place)
             answered: Rectification | None = once(session, caller, "ask_rectification", body)
             fresh = {
                 "rectification_id": new_id(), "document_id": row.document_id, "asked_by": caller.account_id,
@@ -67,9 +67,9 @@ class Rectifications(Asking):
             elif answered is None and not store_rectifications.ask(session, fresh):
                 refusal = RectificationOpen()
             if refusal is not None:
-                return answers.refuse(session, caller, ASKED, refusal, record_id=record_id, object_id=asked)
+                return answers.refuse(session, caller, ASKED, refusal, record_id=home_id, object_id=asked)
             grant = rules.may_read(scope, answers.facts_of(row))
-            answers.allow(session, caller, ASKED, grant, record_id=record_id, object_id=asked, at=at)
+            answers.allow(session, caller, ASKED, grant, record_id=home_id, object_id=asked, at=at)
             if answered is not None:
                 return answered
             emit(session, RectificationAsked(
@@ -86,18 +86,18 @@ class Rectifications(Asking):
         Refuses: DocumentNotFound, DocumentGone, as `ask_rectification`; NotAllowed to every other professional
         [RGD 6(3)].
         """
-        asked, record_id = self._find(document_id)
+        asked, record_id, home_id = place = self._find(document_id)
         scope = self._scope(caller, record_id)
         with self.db.transaction(caller) as session:
             row = store.seen_document(session, scope, record_id or new_id(), asked or new_id())
             if row is None or record_id is None:
-                return answers.refuse_reading(session, caller, SEARCHED, scope, record_id, asked)
+                return answers.refuse_reading(session, caller, SEARCHED, scope, place)
             if not scope.holder_side and (scope.author_id is None or scope.author_id != row.author_id):
-                return answers.refuse(session, caller, SEARCHED, NotAllowed(), record_id=record_id, object_id=asked)
+                return answers.refuse(session, caller, SEARCHED, NotAllowed(), record_id=home_id, object_id=asked)
             rows = store_rectifications.of_document(session, scope, record_id, row.document_id)
             grant = rules.may_read(scope, answers.facts_of(row))
             answers.allow(
-                session, caller, SEARCHED, grant, record_id=record_id, object_id=asked, count=len(rows)
+                session, caller, SEARCHED, grant, record_id=home_id, object_id=asked, count=len(rows)
             )  # fmt: skip
             return {"rectifications": [_shown(each, now()) for each in rows]}
 
@@ -141,7 +141,7 @@ class Rectifications(Asking):
             raise InvalidInput(errors=errors)
         asked = rules.canonical_id(rectification_id) or new_id()
         with self.db.transaction() as session:
-            record_id, document_id = store_rectifications.place(session, asked)
+            document_id, record_id, home_id = store_rectifications.place_of(session, asked)
         scope = self._scope(caller, record_id)
         at = now()
         with self.db.transaction(caller) as session:
@@ -154,10 +154,10 @@ class Rectifications(Asking):
             if refusal is not None or row is None:
                 refusal = refusal or RectificationNotFound()
                 return answers.refuse(
-                    session, caller, ANSWERED, refusal, record_id=record_id, object_id=document_id
+                    session, caller, ANSWERED, refusal, record_id=home_id, object_id=document_id
                 )  # fmt: skip
             answers.allow(
-                session, caller, ANSWERED, rules.AUTHOR, record_id=record_id, object_id=row.document_id, at=at
+                session, caller, ANSWERED, rules.AUTHOR, record_id=home_id, object_id=row.document_id, at=at
             )  # fmt: skip
             if row.answered_at is None:
                 store_rectifications.answer(

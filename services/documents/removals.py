@@ -43,7 +43,7 @@ class Removing(Service):
             if store_removals.open_of(session, asked) is not None:
                 refusal = contract.RemovalUnderWay()
                 return answers.refuse(
-                    session, caller, "removal.asked", refusal, record_id=row.record_id, object_id=asked
+                    session, caller, "removal.asked", refusal, record_id=row.home_record_id, object_id=asked
                 )
             removal_id = new_id()
             store_removals.add(
@@ -51,7 +51,7 @@ class Removing(Service):
             )
             emit(session, RemovalAsked(removal_id, caller.account_id, rfc3339(at)))
             emit(session, traced(
-                caller, "removal.asked", at=at, record_id=row.record_id, object_id=asked, object_type="document"
+                caller, "removal.asked", at=at, record_id=row.home_record_id, object_id=asked, object_type="document"
             ))  # fmt: skip
             made = _told(session, removal_id)
             remember(session, caller, "ask_removal", body, made)

@@ -29,12 +29,12 @@ class Restrictions(Asking):
         """
         whom = _professional(professional_id)
         answers.require_risk(risk_accepted, risk_version, RISK_WORDINGS)
-        asked, record_id = self._find(document_id)
-        scope = self._scope(caller, record_id)
-        known = self._known(caller, scope, record_id, whom)
+        place = self._find(document_id)
+        scope = self._scope(caller, place.record_id)
+        known = self._known(caller, scope, place.record_id, whom)
         with self.db.transaction(caller) as session:
             row = answers.held(
-                session, caller, "document.restricted", scope, record_id, asked, rules_hidden.may_restrict
+                session, caller, "document.restricted", scope, place, rules_hidden.may_restrict
             )
             if isinstance(row, Refusal):
                 return row
@@ -56,11 +56,11 @@ class Restrictions(Asking):
         Refuses: DocumentNotFound, NotAllowed, InvalidInput (professional_id), as `restrict_document` [RGD 6(3)].
         """
         whom = _professional(professional_id)
-        asked, record_id = self._find(document_id)
-        scope = self._scope(caller, record_id)
+        place = self._find(document_id)
+        scope = self._scope(caller, place.record_id)
         with self.db.transaction(caller) as session:
             row = answers.held(
-                session, caller, "document.unrestricted", scope, record_id, asked, rules_hidden.may_restrict
+                session, caller, "document.unrestricted", scope, place, rules_hidden.may_restrict
             )
             if isinstance(row, Refusal):
                 return row
@@ -75,11 +75,11 @@ class Restrictions(Asking):
 
         Refuses: DocumentNotFound, NotAllowed, as `restrict_document` [RGD 6(3)].
         """
-        asked, record_id = self._find(document_id)
-        scope = self._scope(caller, record_id)
+        place = self._find(document_id)
+        scope = self._scope(caller, place.record_id)
         with self.db.transaction(caller) as session:
             row = answers.held(
-                session, caller, "restriction.searched", scope, record_id, asked, rules_hidden.may_restrict,
+                session, caller, "restriction.searched", scope, place, rules_hidden.may_restrict,
                 look=store.seen_document,
             )  # fmt: skip
             if isinstance(row, Refusal):

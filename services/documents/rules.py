@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from services.documents.contract import (
     CDA,
@@ -53,6 +53,19 @@ _DOCUMENT_BYTES = (PDF, PNG, JPEG, TEXT, CDA, CDA_AS_TEXT)
 _DICOM_CATEGORIES = ("imaging", "care_reports")  # images and key images; structured reports
 
 Errors = list[dict[str, str]]
+
+
+class Place(NamedTuple):
+    """A document that was asked for by an id: None where the id is none, or where there is no such document.
+
+    record_id: where it lies. home_id: whose it is, which is another record where that one leads to `record_id` because
+    two patients were merged. Traces of a document name its home: in the history of `record_id` they are read as long as
+    the two are one, and afterwards they are in that of the person whom they are about.
+    """
+
+    document_id: str | None
+    record_id: str | None
+    home_id: str | None
 
 
 class ClauseOfScope(Protocol):
@@ -266,8 +279,11 @@ def clean_line(line: object, most: int = TITLE_LENGTH) -> str | None:
     clean = " ".join(unicodedata.normalize("NFC", line).split())
     if not 1 <= len(clean) <= most:
         return None
+    kinds = {unicodedata.category(character) for character in clean}
     # control characters and direction overrides make a title read as another; unpaired surrogates cannot be stored
-    if any(unicodedata.category(character) in ("Cc", "Cs") or character in _OVERRIDES for character in clean):
+    if kinds & {"Cc", "Cs"} or any(character in _OVERRIDES for character in clean):
+        return None
+    if not any(kind[0] in "LNPS" for kind in kinds):  # nothing that shows
         return None
     return clean
 

@@ -14,7 +14,7 @@ from services.documents.contract import PRESCRIPTIONS
 from services.documents.models import attempts, documents, levels, opens, record_keys, restrictions, uploads, versions
 from services.documents.models_care import descriptions, prescriptions
 from services.documents.models_reading import examinations
-from services.documents.rules import Position, Scope
+from services.documents.rules import Place, Position, Scope
 from services.plans import planned_once
 
 Row = Any  # a row of one of the queries below, read by column name
@@ -126,9 +126,11 @@ CURRENT = documents.join(versions, versions.c.version_id == documents.c.current_
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def record_of(session: Session, document_id: str) -> str | None:
-    """The record a document lies in."""
-    return session.scalar(sa.select(documents.c.record_id).where(documents.c.document_id == document_id))
+def place_of(session: Session, document_id: str) -> Place:
+    """Where a document lies, and whose it is."""
+    query = sa.select(documents.c.record_id, documents.c.home_record_id)
+    row = session.execute(query.where(documents.c.document_id == document_id)).first()
+    return Place(document_id, *(row or (None, None)))
 
 
 def shown(scope: Scope, record_id: str) -> sa.Select[Any]:
@@ -199,10 +201,10 @@ def content(
     )
     return session.execute(
         sa.select(
-            documents.c.document_id, documents.c.type, documents.c.category, documents.c.folder, documents.c.level,
-            documents.c.author_id, documents.c.patient_blocked_at, documents.c.withheld_at,
-            own_restricted(scope).label("restricted"), versions.c.version_id, versions.c.content_id,
-            versions.c.store_version, versions.c.media_type, versions.c.size, versions.c.sha256,
+            documents.c.document_id, documents.c.home_record_id, documents.c.type, documents.c.category,
+            documents.c.folder, documents.c.level, documents.c.author_id, documents.c.patient_blocked_at,
+            documents.c.withheld_at, own_restricted(scope).label("restricted"), versions.c.version_id,
+            versions.c.content_id, versions.c.store_version, versions.c.media_type, versions.c.size, versions.c.sha256,
             versions.c.wrapped_key, versions.c.key_record_id, versions.c.created_at, versions.c.number,
             versions.c.author_id.label("version_author_id"), documents.c.title, documents.c.act_date,
             record_keys.c.wrapped_key.label("wrapped_record_key"), opens.c.read_at,

@@ -18,6 +18,7 @@ from services.documents.models_care import (
     prescriptions,
     verification_tries,
 )
+from services.documents.rules import Place
 from services.documents.rules_prescriptions import WRONG_CODES, Given
 
 Row = Any
@@ -37,13 +38,14 @@ _GIVEN = (
 )  # fmt: skip
 
 
-def document_of(session: Session, dispensation_id: str) -> Row | None:
-    """The prescription that something was dispensed of, and the record it lies in."""
-    return session.execute(
-        sa.select(documents.c.document_id, documents.c.record_id)
+def place_of(session: Session, dispensation_id: str) -> Place:
+    """Where the prescription lies that something was dispensed of, and whose it is."""
+    row = session.execute(
+        sa.select(documents.c.document_id, documents.c.record_id, documents.c.home_record_id)
         .join(dispensations, dispensations.c.document_id == documents.c.document_id)
         .where(dispensations.c.dispensation_id == dispensation_id)
     ).first()  # fmt: skip
+    return Place(*(row or (None, None, None)))
 
 
 def of_document(session: Session, document_id: str) -> Sequence[Row]:
@@ -96,7 +98,7 @@ def by_code(session: Session, code: str) -> Row | None:
     return session.execute(
         sa.select(
             dispensations, _GIVEN.label("lines"), left, prescriptions.c.state, prescriptions.c.valid_until,
-            documents.c.record_id,
+            documents.c.home_record_id,
         )
         .join(documents, documents.c.document_id == dispensations.c.document_id)
         .join(prescriptions, prescriptions.c.document_id == documents.c.document_id)

@@ -80,8 +80,8 @@ def hold(session: Session, document_ids: Collection[str], *, skip: bool = False)
     )  # fmt: skip
     return session.execute(
         sa.select(
-            documents.c.document_id, documents.c.record_id, documents.c.state, documents.c.author_id,
-            documents.c.patient_blocked_at, documents.c.withheld_at,
+            documents.c.document_id, documents.c.record_id, documents.c.home_record_id, documents.c.state,
+            documents.c.author_id, documents.c.patient_blocked_at, documents.c.withheld_at,
         )
         .where(documents.c.document_id == any_of(document_ids), documents.c.state != "removed")
         .order_by(documents.c.document_id).with_for_update(skip_locked=skip)

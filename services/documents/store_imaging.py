@@ -167,7 +167,9 @@ def study(session: Session, scope: Scope, record_id: str, study_uid: str, sessio
     same = (study_opens.c.session_id == session_id) & (study_opens.c.study_uid == study_uid)
     joined = _CURRENT.outerjoin(study_opens, same & (study_opens.c.record_id == record_id))
     return session.execute(
-        sa.select(*_FACTS, own_restricted(scope).label("restricted"), study_opens.c.read_at).select_from(joined)
+        sa.select(
+            *_FACTS, documents.c.home_record_id, own_restricted(scope).label("restricted"), study_opens.c.read_at
+        ).select_from(joined)
         .where(visible(scope, record_id), _of_study(study_uid)).order_by(*_OPENLY).limit(1)
     ).first()  # fmt: skip
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from services.documents.models import documents, versions
 from services.documents.models_care import rectifications
-from services.documents.rules import Scope
+from services.documents.rules import Place, Scope
 from services.documents.store import Row, visible
 
 _JOINED = rectifications.join(documents, documents.c.document_id == rectifications.c.document_id)
@@ -45,13 +45,13 @@ def asked_of(session: Session, professional_id: str, limit: int) -> Sequence[Row
     ).all()  # fmt: skip
 
 
-def place(session: Session, rectification_id: str) -> tuple[str | None, str | None]:
-    """The record and the document that a request is about."""
+def place_of(session: Session, rectification_id: str) -> Place:
+    """Where the document lies that a request is about, and whose it is."""
     row = session.execute(
-        sa.select(documents.c.record_id, documents.c.document_id).select_from(_JOINED)
+        sa.select(documents.c.document_id, documents.c.record_id, documents.c.home_record_id).select_from(_JOINED)
         .where(rectifications.c.rectification_id == rectification_id)
     ).first()  # fmt: skip
-    return (None, None) if row is None else (row.record_id, row.document_id)
+    return Place(*(row or (None, None, None)))
 
 
 def lock(session: Session, scope: Scope, record_id: str, rectification_id: str) -> Row | None:

@@ -18,9 +18,9 @@ Row = Any
 
 
 def lies(session: Session, document_id: str) -> Row | None:
-    """Where a document lies (`record_id`); None for unknown and for what is removed already."""
+    """Whose a document is (`home_record_id`); None for unknown and for what is removed already."""
     return session.execute(
-        sa.select(documents.c.document_id, documents.c.record_id)
+        sa.select(documents.c.document_id, documents.c.home_record_id)
         .where(documents.c.document_id == document_id, documents.c.state != "removed")
     ).first()  # fmt: skip
 
@@ -122,6 +122,6 @@ def destroyed(session: Session, removal_id: str | None, at: datetime) -> Row | N
         .values(state="destroyed", destroyed_at=at).returning(removals.c.document_id, removals.c.objects).cte("done")
     )  # fmt: skip
     return session.execute(
-        sa.select(done.c.document_id, done.c.objects, documents.c.record_id)
+        sa.select(done.c.document_id, done.c.objects, documents.c.record_id, documents.c.home_record_id)
         .select_from(done.join(documents, documents.c.document_id == done.c.document_id))
     ).first()  # fmt: skip

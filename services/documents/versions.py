@@ -66,13 +66,13 @@ class Versions(Deposits):
         """
         answers.require(version=answers_versions.is_version(version))
         rules_deposits.require_size(size, load().upload_max_bytes)
-        asked, record_id = self._find(document_id)
+        asked, record_id, _ = place = self._find(document_id)
         body = {"document_id": asked, "version": version, "author": author, "size": size}
         who = self._depositor(caller, record_id, author)
         with self.db.transaction(caller) as session:
             answer: PreparedDeposit | None = once(session, caller, "prepare_version", body)
             wanted = None if answer is not None else version  # a repeat may come after its own commit
-            found = changeable(session, who, VERSIONED, record_id, asked, wanted, hold=False)
+            found = changeable(session, who, VERSIONED, place, wanted, hold=False)
             if isinstance(found, Refusal):
                 return found
             row, grant = found
@@ -87,7 +87,7 @@ class Versions(Deposits):
                 remember(session, caller, "prepare_version", body, answer)
             if gateway_key is None:
                 answers.allow(
-                    session, who.caller, "document.prepared", grant, record_id=row.record_id, object_id=row.document_id
+                    session, who.caller, "document.prepared", grant, record_id=place.home_id, object_id=asked
                 )
                 return answer
             started = self._start(session, answer["upload_id"], row.record_id, record_key, gateway_key)
@@ -104,21 +104,21 @@ class Versions(Deposits):
         Refuses: as `prepare_version`; DocumentNotFound also where the document has no such version [domain, Documents].
         """
         answers.require(version=answers_versions.is_version(version))
-        asked, record_id = self._find(document_id)
+        asked, record_id, home_id = place = self._find(document_id)
         wanted = rules.canonical_id(version_id)
         body = {"document_id": asked, "version_id": wanted, "version": version}
         who = self._depositor(caller, record_id, None)
         with self.db.transaction(caller) as session:
             answer: Restored | None = once(session, caller, "restore_version", body)
-            found = changeable(session, who, RESTORED, record_id, asked, version if answer is None else None)
+            found = changeable(session, who, RESTORED, place, version if answer is None else None)
             if isinstance(found, Refusal):
                 return found
             row, grant = found
             old = store_versions.past(session, row.document_id, wanted or new_id())
             if old is None:
                 refused = DocumentNotFound()
-                return answers.refuse(session, caller, RESTORED, refused, record_id=record_id, object_id=asked)
-            answers.allow(session, caller, RESTORED, grant, record_id=record_id, object_id=asked)
+                return answers.refuse(session, caller, RESTORED, refused, record_id=home_id, object_id=asked)
+            answers.allow(session, caller, RESTORED, grant, record_id=home_id, object_id=asked)
             if answer is None:
                 answer = self._restore(session, who, row, old)
                 remember(session, caller, "restore_version", body, answer)
@@ -132,21 +132,21 @@ class Versions(Deposits):
 
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign; DocumentGone [domain, Documents].
         """
-        asked, record_id = self._find(document_id)
+        asked, record_id, home_id = place = self._find(document_id)
         scope = self._scope(caller, record_id)
         with self.db.transaction(caller) as session:
             rows = store_versions.history(session, scope, record_id or new_id(), asked or new_id())
             if not rows:
-                return answers.refuse_reading(session, caller, "document.read", scope, record_id, asked)
+                return answers.refuse_reading(session, caller, "document.read", scope, place)
             grant = rules.may_read(scope, answers.facts_of(rows[0]))
-            answers.allow(session, caller, "document.read", grant, record_id=record_id, object_id=asked)
+            answers.allow(session, caller, "document.read", grant, record_id=home_id, object_id=asked)
             return answers_versions.history(rows, store_versions.wordings(session, rows[0].document_id))
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _commit_version(self, caller: Caller, put: Put, upload: store.Row) -> Submitted | Refusal:
         """Makes uploaded bytes the next version of the document that their upload replaces, once."""
-        asked, record_id = self._find(upload.replaces)
+        asked, record_id, home_id = place = self._find(upload.replaces)
         who = self._depositor(caller, record_id, upload.author_id)
         stored = self._in_store(put)
         at = now()
@@ -156,11 +156,11 @@ class Versions(Deposits):
             uploads = store_deposits.held_uploads(session, tries, *whose, at - rules.UPLOAD_LIFETIME)
             if not answers_deposits.waits([put], uploads):
                 return self._settled(session, caller, [put], uploads)
-            found = changeable(session, who, VERSIONED, record_id, asked, upload.details["version"])
+            found = changeable(session, who, VERSIONED, place, upload.details["version"])
             if isinstance(found, Refusal):
                 return found
             row, grant = found
-            named: dict[str, Any] = {"record_id": record_id, "object_id": asked}
+            named: dict[str, Any] = {"record_id": home_id, "object_id": asked}
             kind = document_types()[row.type]
             refused = rules.refused_content(kind, put["media_type"], put["size"], load().upload_max_bytes)
             if refused is not None or stored is None:

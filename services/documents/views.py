@@ -83,7 +83,7 @@ class Views(Asking):
         it; InvalidInput (moment) [RGD 5, RGD 6(3); domain, Who may see what].
         """
         at = _read_moment(moment)
-        asked, record_id = self._find(document_id)
+        asked, record_id, _ = place = self._find(document_id)
         scope = self._scope(caller, record_id)
         may, action = rules_hidden.may_restrict, "rights.searched"
         seen = self._seen(scope, record_id, asked, at)
@@ -93,9 +93,9 @@ class Views(Asking):
             told = of_others(self.dossier.readers_of_document, caller, record_id=record_id, facts=facts, at=moment)
         with self.db.transaction(caller) as session:
             if isinstance(told, Refusal):
-                return answers.refuse_document(session, caller, action, record_id, asked)
+                return answers.refuse_document(session, caller, action, place)
             # Looked at once more: of what was hidden meanwhile nothing is told.
-            row = answers.held(session, caller, action, scope, record_id, asked, may, look=store.seen_document)
+            row = answers.held(session, caller, action, scope, place, may, look=store.seen_document)
             return row if isinstance(row, Refusal) else {"readers": told["readers"]}
 
     @rpc
@@ -113,7 +113,7 @@ class Views(Asking):
         asks about another; InvalidInput (who, action, moment) [domain, Who may see what].
         """
         at = _read_moment(moment)
-        asked, record_id = self._find(document_id)
+        asked, record_id, home_id = place = self._find(document_id)
         scope = self._scope(caller, record_id)
         seen = self._seen(scope, record_id, asked, at)
         told: Any = None
@@ -125,8 +125,8 @@ class Views(Asking):
         with self.db.transaction(caller) as session:
             name = "rights.explained"
             if isinstance(told, Refusal):
-                return answers.refuse(session, caller, name, told, record_id=record_id, object_id=asked)
-            row = answers.held(session, caller, name, scope, record_id, asked, rules.may_read, look=store.seen_document)
+                return answers.refuse(session, caller, name, told, record_id=home_id, object_id=asked)
+            row = answers.held(session, caller, name, scope, place, rules.may_read, look=store.seen_document)
             return row if isinstance(row, Refusal) else cast(Explained, told)
 
     def _seen(

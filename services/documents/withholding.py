@@ -24,11 +24,11 @@ class Withholdings(Asking):
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign; NotAllowed to everybody else, and where
         the minor is not held to be autonomous [L14 13].
         """
-        asked, record_id = self._find(document_id)
-        scope, at = self._scope(caller, record_id), now()
+        place = self._find(document_id)
+        scope, at = self._scope(caller, place.record_id), now()
         with self.db.transaction(caller) as session:
             row = answers.held(
-                session, caller, "document.withheld", scope, record_id, asked, rules_hidden.may_withhold, at=at
+                session, caller, "document.withheld", scope, place, rules_hidden.may_withhold, at=at
             )
             if isinstance(row, Refusal):
                 return row
@@ -47,10 +47,10 @@ class Withholdings(Asking):
 
         Refuses: DocumentNotFound, NotAllowed, as `withhold_document` [L14 13].
         """
-        asked, record_id = self._find(document_id)
-        scope = self._scope(caller, record_id)
+        place = self._find(document_id)
+        scope = self._scope(caller, place.record_id)
         with self.db.transaction(caller) as session:
-            row = answers.held(session, caller, "document.unwithheld", scope, record_id, asked, rules_hidden.may_show)
+            row = answers.held(session, caller, "document.unwithheld", scope, place, rules_hidden.may_show)
             if isinstance(row, Refusal):
                 return row
             if row.withheld_at is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -16,11 +17,13 @@ from services.db import new_id
 from services.directory.contract import PatientsMerged, PatientsUnmerged
 from services.documents import models
 from services.documents.contract import DocumentDeposited, UploadNotFound
+from services.documents.contract_prescriptions import PrescriptionCancelled
 from services.dossier.contract import RecordClosed, RecordNotFound, RecordsMerged, RecordsUnmerged
 from services.refusals import Refusal
 from services.tokens import Caller
 from tests.builders import caller, context, newest_revision, pdf
 from tests.conftest import Before
+from tests.services.pharmacy import dispense, prescribed, take_back
 from tests.services.test_documents import ours
 from tests.services.ward import Ward, at_once
 
@@ -126,11 +129,65 @@ def test_a_professional_barred_in_the_merged_record_finds_nothing_but_what_they_
         ward.read(barred, theirs)
 
 
-def test_the_traces_of_a_moved_document_name_the_record_it_is_in(ward: Ward, twins: Twins) -> None:
-    document_id = twins.in_other()
+ACTS: dict[str, Callable[[Ward, Caller, str], Any]] = {
+    "read_document": lambda ward, who, d: ward.ask("read_document", who, document_id=d),
+    "open_content": lambda ward, who, d: ward.read(who, d),
+    "read_history": lambda ward, who, d: ward.ask("read_history", who, document_id=d),
+    "change_level": lambda ward, who, d: ward.set_level(who, d, "private"),
+    "correct_document": lambda ward, who, d: ward.ask(
+        "correct_document", who, document_id=d, version=None, changes={"title": "Mes souhaits"}
+    ),
+    "prepare_version": lambda ward, who, d: ward.ask("prepare_version", who, document_id=d, version=None),
+    "readers": lambda ward, who, d: ward.ask("readers", who, document_id=d),
+    "explain_document": lambda ward, who, d: ward.ask(
+        "explain_document", who, document_id=d, who="me", action="read"
+    ),
+    "images_of": lambda ward, who, d: ward.ask("images_of", who, document_id=d),
+    "list_restrictions": lambda ward, who, d: ward.ask("list_restrictions", who, document_id=d),
+    "list_rectifications": lambda ward, who, d: ward.ask("list_rectifications", who, document_id=d),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("allowed", [True, False])
+def test_what_is_done_with_a_moved_document_stands_in_the_history_of_whose_it_is(
+    ward: Ward, twins: Twins, act: str, allowed: bool
+) -> None:
+    moved, own = twins.in_other(), ward.deposit(ward.holder, type="holder_expression")
     twins.merge()
-    ward.read(ward.holder, document_id)
-    assert [(t["record_id"], t["object_id"]) for t in ward.traces("document.opened")] == [(ward.record_id, document_id)]
+    who, before = ward.holder if allowed else caller("professional"), len(ward.traces())
+    for document_id in (moved, own):
+        with nullcontext() if allowed else pytest.raises(Refusal):
+            ACTS[act](ward, who, document_id)
+    left = [(t["object_id"], t["record_id"], t["outcome"]) for t in ward.traces()[before:]]
+    outcome = "allowed" if allowed else "refused"
+    assert sorted(left) == sorted([(moved, twins.other, outcome), (own, ward.record_id, outcome)])
+
+
+def test_so_does_what_is_dispensed_of_a_moved_prescription(ward: Ward, twins: Twins) -> None:
+    doctor, pharmacist = ward.present(), ward.present("pharmacist")
+    document_id = prescribed(ward, doctor)
+    twins.in_other()
+    twins.merge()
+    ward.sql("update documents set home_record_id = :r where document_id = :d", r=twins.other, d=document_id)
+    before = len(ward.traces())
+    ward.ask("read_prescription", pharmacist, document_id=document_id)
+    given = dispense(ward, pharmacist, document_id, (1, "1"))
+    copy = ward.ask("read_copy", pharmacist, dispensation_id=given["dispensation_id"])
+    ward.ask("verify_copy", pharmacist, code=copy["verification_code"])
+    take_back(ward, pharmacist, given["dispensation_id"])
+    ward.ask("cancel_prescription", doctor, document_id=document_id, reason="Erreur")
+    with pytest.raises(PrescriptionCancelled):
+        dispense(ward, pharmacist, document_id)
+    left = [(t["object_id"], t["record_id"]) for t in ward.traces()[before:]]
+    assert left == [(document_id, twins.other)] * 7
+
+
+def test_a_list_of_both_records_is_traced_in_the_one_that_was_asked_for(ward: Ward, twins: Twins) -> None:
+    twins.in_other()
+    twins.merge()
+    twins.listed(twins.twin, ward.record_id)
+    assert [t["record_id"] for t in ward.traces("document.searched")] == [ward.record_id]
 
 
 def test_a_deposit_tells_where_it_lies_and_where_it_is_at_home(ward: Ward, twins: Twins) -> None:

@@ -63,6 +63,9 @@ def test_two_registrations_become_one_person_and_two_again(village: Village) -> 
     two.ask("GET", f"/records/{first}/documents", expect=404)
     assert two.ask("GET", f"/documents/{theirs}/content") == bodies[theirs]
     wait_for(lambda: marks(one, first) == {pair["survivor_id"]} or None, "a history of its own")
+    by_both = {one.ids["patient_id"], two.ids["patient_id"]}  # while they were one, each opened what is the other's
+    for holder, record_id, own in ((one, first, mine), (two, second, theirs)):
+        assert opened(holder, record_id) == {(own, patient_id) for patient_id in by_both}
     assert friend.ask("GET", f"/records/{second}")["ground"] == "circle"
     friend.ask("GET", f"/records/{first}", expect=404)
     assert barred.ask("GET", f"/records/{first}")["ground"] == "circle"
@@ -84,6 +87,12 @@ def marks(who: Visitor, record_id: str) -> set[str]:
     answer = who.raw("GET", f"/records/{record_id}/access-history?limit=100")
     entries: list[dict[str, Any]] = answer.json()["entries"] if answer.ok else []
     return {entry["patient_id"] for entry in entries if entry["action"] == "circle.added"}
+
+
+def opened(who: Visitor, record_id: str) -> set[tuple[str, str]]:
+    """Which documents were opened, and by which patients, by a history."""
+    entries = who.ask("GET", f"/records/{record_id}/access-history?limit=100")["entries"]
+    return {(each["object_id"], each["patient_id"]) for each in entries if each["action"] == "document.opened"}
 
 
 def block(village: Village, record_id: str, who: Visitor) -> None:
