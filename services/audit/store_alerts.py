@@ -121,7 +121,12 @@ _CARES = sa.text(
     with recursive here (asked_id, record_id) as (
         select told, told from unnest(cast(:record_ids as uuid[])) as told
         union
-        select here.asked_id, m.record_id from here join record_moves m on m.leads_to = here.record_id
+        select here.asked_id, beside.record_id
+          from here cross join lateral (
+               select m.record_id from record_moves m where m.leads_to = here.record_id
+               union all
+               select m.leads_to from record_moves m where m.record_id = here.record_id and m.leads_to is not null
+          ) as beside
     )
     select cast(here.asked_id as text) as record_id, cast(c.carer_id as text) as carer_id, c.begun_at, c.ended_at
       from here join cares c using (record_id)
@@ -131,7 +136,7 @@ _CARES = sa.text(
 
 
 def cares(session: Session, entries: Iterable[Seen]) -> dict[tuple[str, str], list[Times]]:
-    """Returns by record and carer when those who came had the holder in care; with those of records that lead there."""
+    """Returns by record and carer when those who came had the holder in care, in whichever of the person's records."""
     came = [each for each in entries if each.record_id is not None and each.professional_id is not None]
     if not came:
         return {}

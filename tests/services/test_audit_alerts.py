@@ -25,6 +25,7 @@ from services.dossier.contract import (
     MandateEnded,
     MandateOpened,
     RecordsMerged,
+    RecordsUnmerged,
     ReferringPhysicianChanged,
 )
 from services.refusals import Unavailable
@@ -226,13 +227,31 @@ def test_an_emergency_that_ended_was_no_care(house: OversightHouse) -> None:
     assert house.alerts_about(record_id=record_id) == []
 
 
-def test_care_in_a_record_that_leads_to_another_is_care_in_that(house: OversightHouse) -> None:
-    record_id, merged, doctor = new_id(), new_id(), caller("professional")
+@pytest.mark.parametrize("there", ["surviving", "merged", "merged beside it"])
+@pytest.mark.parametrize("of", ["surviving", "merged"])
+@pytest.mark.parametrize("lasts", [False, True])
+def test_care_in_one_record_of_a_person_is_care_in_all_of_them(
+    house: OversightHouse, of: str, there: str, lasts: bool
+) -> None:
+    records, doctor = {name: new_id() for name in ("surviving", "merged", "merged beside it")}, caller("professional")
+    for name in ("merged", "merged beside it"):
+        hear(house, RecordsMerged(new_id(), records["surviving"], records[name], new_id(), 1), now())
+    hear(house, MandateEnded(records[there], new_id(), doctor.professional_id, "presence"), now() - 40 * DAY)
+    if lasts:
+        hear(house, MandateOpened(records[there], new_id(), doctor.professional_id, "presence"), now() - DAY)
+    house.came(doctor, records[of], ground="author")
+    house.look()
+    assert rules_of(house.alerts_about(record_id=records[of])) == ([] if lasts else ["after_care"])
+
+
+def test_care_in_a_record_that_was_taken_apart_again_is_none_in_the_other(house: OversightHouse) -> None:
+    record_id, merged, doctor, merge_id = new_id(), new_id(), caller("professional"), new_id()
+    hear(house, RecordsMerged(merge_id, record_id, merged, new_id(), 1), now())
+    hear(house, RecordsUnmerged(merge_id, record_id, merged, new_id(), 2), now())
     hear(house, MandateEnded(merged, new_id(), doctor.professional_id, "presence"), now() - 40 * DAY)
-    hear(house, RecordsMerged(new_id(), record_id, merged, new_id(), 1), now())
     house.came(doctor, record_id, ground="author")
     house.look()
-    assert rules_of(house.alerts_about(record_id=record_id)) == ["after_care"]
+    assert house.alerts_about(record_id=record_id) == []
 
 
 # --- out of hours -----------------------------------------------------------------------------------------------------
