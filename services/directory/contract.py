@@ -161,7 +161,10 @@ class PatientMatriculeChanged:
 
 @dataclass(frozen=True)
 class PatientsMerged:
-    """Two patients were found to be one person: the survivor speaks for both, and both ids keep resolving."""
+    """Two patients were found to be one person: the survivor speaks for both, and both ids keep resolving.
+
+    by: the agent's account.
+    """
 
     type: ClassVar[str] = "patients_merged.v1"
     subject: ClassVar[str | None] = "survivor_id"
@@ -170,11 +173,12 @@ class PatientsMerged:
     survivor_id: str
     merged_id: str
     at: str
+    by: str | None = None
 
 
 @dataclass(frozen=True)
 class PatientsUnmerged:
-    """A merge was a mistake: the two patients are two again, each with what was theirs."""
+    """A merge was a mistake: the two patients are two again, each with what was theirs. by: the agent's account."""
 
     type: ClassVar[str] = "patients_unmerged.v1"
     subject: ClassVar[str | None] = "survivor_id"
@@ -183,6 +187,7 @@ class PatientsUnmerged:
     survivor_id: str
     merged_id: str
     at: str
+    by: str | None = None
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Merging(Desk):
                 rate = rules_merges.rate_of(*people.values())
                 store_merges.settle_pair(session, wish.pair, rate, "merged", caller, at)
                 emit(session, contract.PatientsMerged(
-                    made.merge_id, wish.survivor_id, wish.merged_id, rfc3339(at),
+                    made.merge_id, wish.survivor_id, wish.merged_id, rfc3339(at), caller.account_id,
                 ))  # fmt: skip
             else:
                 made = store_merges.running_merge(session, wish.merged_id)
@@ -78,7 +78,7 @@ class Merging(Desk):
                 pair = rules_merges.pair_of(merge.survivor_id, merge.merged_id)
                 store_merges.settle_pair(session, pair, rules_merges.rate_of(*people.values()), "distinct", caller, at)
                 emit(session, contract.PatientsUnmerged(
-                    merge.merge_id, merge.survivor_id, merge.merged_id, rfc3339(at),
+                    merge.merge_id, merge.survivor_id, merge.merged_id, rfc3339(at), caller.account_id,
                 ))  # fmt: skip
             self._traced(session, caller, action, merge.survivor_id, purpose=merge.merged_id)
             return remember(session, caller, "unmerge_patients", merge_id, store_merges.shown(merge))

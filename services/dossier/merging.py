@@ -75,6 +75,7 @@ def _settle(session: Session, event: Received, speakers: dict[str, str], records
             store_merges.copy_grants(session, merged, into, at)
             merging_settings.bring_along(session, merged, into, at)
     _tell(session, event, kept, [(one, place) for one, place in moved if place.merged_into != one.merged_into], at)
+    _trace(session, event, moved, at)
 
 
 def _leads(records: Iterable[Kept | tuple[str, Place]]) -> dict[str, str]:
@@ -84,19 +85,33 @@ def _leads(records: Iterable[Kept | tuple[str, Place]]) -> dict[str, str]:
 
 
 def _tell(session: Session, event: Received, kept: dict[str, Kept], moved: Moved, at: datetime) -> None:
-    """A line of history, events and a trace for each record that was merged, restored, or merged elsewhere."""
+    """A line of history and events for each record that was merged, restored, or merged elsewhere."""
     versions = store_merges.moves_of(session, [one.record_id for one, _ in moved])
     for one, place in moved:
         before = one.state if one.merged_into is None else "closed"
         after, cause = (one.state, "unmerged") if place.merged_into is None else ("closed", "merged")
         store.insert_state_change(
-            session, one.record_id, previous=before, state=after, cause=cause, account_id=None, at=at
+            session, one.record_id, previous=before, state=after, cause=cause, account_id=event.data.by, at=at
         )
         emit(session, contract.RecordStateChanged(one.record_id, after, cause, place.patient_id))
-        emit(session, traced(event.context, "record.state_changed", at=at, record_id=one.record_id))
         into, merge_id, version = place.merged_into, event.data.merge_id, versions[one.record_id]
         if into is not None and rules_merges.content_follows(one.state, kept[into].state):
             emit(session, contract.RecordsMerged(merge_id, into, one.record_id, place.patient_id, version))
         elif one.merged_into is not None:
             led = one.merged_into
             emit(session, contract.RecordsUnmerged(merge_id, led, one.record_id, place.patient_id, version))
+
+
+def _trace(session: Session, event: Received, moved: Moved, at: datetime) -> None:
+    """The traces of the agent who did it: of each record whose state changed, and of each that another leads to now, or
+    no longer, or that speaks for another patient."""
+    by = event.data.by
+    who = {"account_id": by, "capacity": by and "agent", "at": at}
+    changed = [(one, place) for one, place in moved if place.merged_into != one.merged_into]
+    for one, _ in changed:
+        emit(session, traced(event.context, "record.state_changed", record_id=one.record_id, **who))
+    others = {one.record_id for one, place in moved if place.merged_into == one.merged_into}
+    others |= {led_to for one, place in changed for led_to in (one.merged_into, place.merged_into) if led_to}
+    action = "patient.merged" if isinstance(event.data, PatientsMerged) else "patient.unmerged"
+    for record_id in sorted(others):
+        emit(session, traced(event.context, action, record_id=record_id, **who))

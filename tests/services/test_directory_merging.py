@@ -113,7 +113,9 @@ def test_a_merge_is_told_and_traced_once_with_both_ids_and_no_name(house: House)
     survivor, other = registered(house), registered(house, "Wéber")
     merge_id = merged(house, survivor, other)
     [event] = told(house, "patients_merged.v1")
-    assert event.pop("at") and event == {"merge_id": merge_id, "survivor_id": survivor, "merged_id": other}
+    assert event.pop("at") and event == {
+        "merge_id": merge_id, "survivor_id": survivor, "merged_id": other, "by": AGENT.account_id
+    }  # fmt: skip
     assert traces(house, "patient.merged") == [("allowed", survivor, other, None)]
     assert "eber" not in json.dumps(house.events("directory"))
     assert settled(house) == [(*sorted((survivor, other)), "merged")]
@@ -130,7 +132,9 @@ def test_an_unmerge_gives_each_what_was_theirs(house: House) -> None:
     person = house.ask("directory", "person_of_matricule", context(), process="identity", matricule=matricule)
     assert person["patient_id"] == other
     [event] = told(house, "patients_unmerged.v1")
-    assert event.pop("at") and event == {"merge_id": merge_id, "survivor_id": survivor, "merged_id": other}
+    assert event.pop("at") and event == {
+        "merge_id": merge_id, "survivor_id": survivor, "merged_id": other, "by": AGENT.account_id
+    }  # fmt: skip
     assert traces(house, "patient.unmerged") == [("allowed", survivor, other, None)]
     assert settled(house) == [(*sorted((survivor, other)), "distinct")]
     again = undone(house, merge_id)

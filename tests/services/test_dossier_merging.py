@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,6 +163,41 @@ def test_a_merge_stands_in_the_state_history_and_so_does_its_end(house: DossierH
     assert [(event["record_id"], event["state"], event["cause"]) for event in told] == [
         (pair.other, "closed", "merged"), (pair.other, "active", "unmerged")
     ]  # fmt: skip
+
+
+def by_agent(house: DossierHouse) -> list[tuple[str, str, str]]:
+    """What an agent did to records, by their traces: action, record and account."""
+    return [(t["action"], t["record_id"], t["account_id"]) for t in house.traces() if t["capacity"] == "agent"]
+
+
+def test_both_histories_tell_who_merged_and_who_took_apart(house: DossierHouse, pair: Pair) -> None:
+    before, agents = len(by_agent(house)), {PatientsMerged: new_id(), PatientsUnmerged: new_id()}
+    for kind, agent in agents.items():
+        for _ in range(2):  # the second time it is no news
+            house.hear("directory", replace(pair.news(kind), by=agent))
+    expected = [
+        (action, record_id, agents[kind])
+        for kind, word in ((PatientsMerged, "patient.merged"), (PatientsUnmerged, "patient.unmerged"))
+        for action, record_id in (("record.state_changed", pair.other), (word, pair.record))
+    ]
+    assert by_agent(house)[before:] == expected
+
+
+def test_a_record_that_speaks_for_another_patient_is_told_who_did_that(house: DossierHouse) -> None:
+    twin, record_id = house.holder()
+    before, agent = len(by_agent(house)), new_id()
+    told = PatientsMerged(new_id(), str(builders.caller("patient").patient_id), str(twin.patient_id), AT, agent)
+    house.hear("directory", told)
+    house.hear("directory", PatientsUnmerged(told.merge_id, told.survivor_id, told.merged_id, AT, agent))
+    assert by_agent(house)[before:] == [("patient.merged", record_id, agent), ("patient.unmerged", record_id, agent)]
+
+
+def test_a_merge_that_was_told_before_it_named_its_author_is_traced_all_the_same(
+    house: DossierHouse, pair: Pair
+) -> None:
+    pair.merge()
+    left = [(t["action"], t["record_id"], t["account_id"]) for t in house.traces() if "merged" in t["action"]]
+    assert left == [("patient.merged", pair.record, None)]
 
 
 def test_what_its_holder_closed_stays_closed(house: DossierHouse, pair: Pair) -> None:
