@@ -63,7 +63,7 @@ class Blocklist(Service):
             if refusal is not None:
                 return refused(session, caller, "blocklist.added", at, record_id, refusal, object_id=professional_id)
             since = store_blocklist.barred_since(session, record_id, professional_id, at)
-            if since is None:
+            if since is None or store_blocklist.is_barred_by_merge_alone(session, record_id, professional_id, at):
                 _bar(session, caller, facts, professional_id, str(risk_version), at)
             allowed(
                 session, caller, "blocklist.added", at, scope, _ground(scope, at),

@@ -9,10 +9,21 @@ from services.audit.contract import traced
 from services.bus import Received, Service, emit, on
 from services.db import now
 from services.directory.contract import PatientsMerged, PatientsUnmerged
-from services.dossier import contract, merging_settings, rules_merges, store, store_merges
+from services.dossier import (
+    contract,
+    life_steps,
+    merging_settings,
+    rules_life,
+    rules_merges,
+    store,
+    store_life,
+    store_merges,
+)
 from services.dossier.models import Record
 from services.dossier.rules_merges import Kept, Merge, Place
+from services.dossier.tables import tables_at
 
+BY_HOLDER = "holder_request"
 Moved = list[tuple[Kept, Place]]
 
 
@@ -76,6 +87,19 @@ def _settle(session: Session, event: Received, speakers: dict[str, str], records
             merging_settings.bring_along(session, merged, into, at)
     _tell(session, event, kept, [(one, place) for one, place in moved if place.merged_into != one.merged_into], at)
     _trace(session, event, moved, at)
+    for merged, into in freed:
+        if kept[into].state == "closed":
+            _close_too(session, event, merged, into, at)
+
+
+def _close_too(session: Session, event: Received, merged: str, into: str, at: datetime) -> None:
+    """Closes a record that speaks for itself again where the holder closed the one that had spoken for it."""
+    closed, restored = (store_life.locked_life(session, record_id) for record_id in (into, merged))
+    if closed is None or restored is None or closed.closed_for != BY_HOLDER:
+        return
+    if rules_life.require_step(tables_at(at), restored, "closed", BY_HOLDER) is None:
+        life_steps.take_step(session, event.context, restored, "closed", BY_HOLDER, at)
+        emit(session, traced(event.context, "record.state_changed", at=at, record_id=merged))
 
 
 def _leads(records: Iterable[Kept | tuple[str, Place]]) -> dict[str, str]:

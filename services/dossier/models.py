@@ -49,8 +49,10 @@ class Record(Model):
             postgresql_where=sa.text("state <> 'deleted' and merged_into is null"),
         ),
         sa.Index("ix_records_merged", "patient_id", postgresql_where=sa.text("merged_into is not null")),
+        sa.Index("ix_records_deleted", sa.text("coalesce(opened_for, patient_id)"),
+                 postgresql_where=sa.text("state = 'deleted'")),
         sa.UniqueConstraint("record_number", name="uq_records_number"),
-    )
+    )  # fmt: skip
 
     record_id: Mapped[str] = mapped_column(Id, primary_key=True)
     patient_id: Mapped[str] = mapped_column(Id)
@@ -151,7 +153,9 @@ class ProfessionalPeriod(Model):
 class Block(Model):
     """A professional barred from a whole record, from `since` until `until`; who barred them, and the risk accepted.
 
-    `copied_from`, here and in the other grants: the row of a merged record that this one repeats.
+    `copied_from`, here and in the other grants: the row of a merged record that this one repeats. `taken_back`: that
+    merge was undone. Such a row says who was let in while it ran, to a decision about that time; it is on no list, for
+    what it says is another person's.
     """
 
     __tablename__ = "blocklist"
@@ -163,6 +167,7 @@ class Block(Model):
     since: Mapped[dt.datetime] = mapped_column(Moment)
     until: Mapped[dt.datetime | None] = mapped_column(Moment)
     copied_from: Mapped[str | None] = mapped_column(Id)
+    taken_back: Mapped[bool] = mapped_column(sa.Boolean, server_default=sa.false())
     account_id: Mapped[str | None] = mapped_column(Id)
     risk_version: Mapped[str | None] = mapped_column(sa.Text)
 
@@ -196,6 +201,7 @@ class CircleMember(Model):
     ends_at: Mapped[dt.datetime | None] = mapped_column(Moment)
     until: Mapped[dt.datetime | None] = mapped_column(Moment)
     copied_from: Mapped[str | None] = mapped_column(Id)
+    taken_back: Mapped[bool] = mapped_column(sa.Boolean, server_default=sa.false())
 
 
 class Mandate(Model):
@@ -237,6 +243,7 @@ class Mandate(Model):
     deposit_until: Mapped[dt.datetime] = mapped_column(Moment)
     ended_at: Mapped[dt.datetime | None] = mapped_column(Moment)
     copied_from: Mapped[str | None] = mapped_column(Id)
+    taken_back: Mapped[bool] = mapped_column(sa.Boolean, server_default=sa.false())
     opened_by: Mapped[str | None] = mapped_column(Id)
     ended_by: Mapped[str | None] = mapped_column(Id)
     reference: Mapped[str | None] = mapped_column(sa.Text)

@@ -34,6 +34,7 @@ class Setting(Model):
     since: Mapped[dt.datetime] = mapped_column(Moment)
     until: Mapped[dt.datetime | None] = mapped_column(Moment)
     copied_from: Mapped[str | None] = mapped_column(Id)
+    taken_back: Mapped[bool] = mapped_column(sa.Boolean, server_default=sa.false())
 
 
 class SetupStep(Model):

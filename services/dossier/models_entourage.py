@@ -39,6 +39,7 @@ class Representative(Model):
     recorded_by: Mapped[str] = mapped_column(Id)
     ended_by: Mapped[str | None] = mapped_column(Id)
     copied_from: Mapped[str | None] = mapped_column(Id)
+    taken_back: Mapped[bool] = mapped_column(sa.Boolean, server_default=sa.false())
 
 
 class Sitting(Model):
@@ -83,6 +84,7 @@ class Assistant(Model):
     ended_at: Mapped[dt.datetime | None] = mapped_column(Moment)
     ended_by: Mapped[str | None] = mapped_column(Id)
     copied_from: Mapped[str | None] = mapped_column(Id)
+    taken_back: Mapped[bool] = mapped_column(sa.Boolean, server_default=sa.false())
 
 
 class ReferringPhysician(Model):
@@ -131,3 +133,4 @@ class ReferringPhysician(Model):
     end_asked_by: Mapped[str | None] = mapped_column(sa.Text)
     ended_by: Mapped[str | None] = mapped_column(Id)
     copied_from: Mapped[str | None] = mapped_column(Id)
+    taken_back: Mapped[bool] = mapped_column(sa.Boolean, server_default=sa.false())

@@ -16,14 +16,16 @@ class Openings(Service):
 
     @on("directory", RecordOpeningsDue)
     def on_record_openings_due(self, session: Session, event: Received) -> None:
-        """Opens a record for each of these patients who has none [RGD 2; seed 002].
+        """Opens a record for each of these patients who has none [RGD 2; seed 002]; by affiliation alone of nobody who
+        opposed one.
 
         Who asked stands in directory's traces; here each record begins its own history, which its holder sees. A
         repeat, or an agent who opened one of them meanwhile, finds the records there and changes nothing.
         """
         due: RecordOpeningsDue = event.data
         steps, at, requested_at = rules.OPENING_STEPS[due.cause], now(), datetime.fromisoformat(due.requested_at)
-        opened = store_openings.insert_records(session, due.patient_ids, steps[-1][1], at)
+        asked_for = due.cause != "affiliation"  # who opposed is not given another until they ask for it themselves
+        opened = store_openings.insert_records(session, due.patient_ids, steps[-1][1], at, opposed=asked_for)
         if not opened:
             return
         record_ids = [record_id for record_id, _ in opened]

@@ -91,7 +91,7 @@ def accept(
 def of_record(session: Session, record_id: str, most: int) -> Sequence[Assistant]:
     """Those invited in a record, whatever became of it, the newest first."""
     return session.scalars(
-        sa.select(Assistant).where(Assistant.record_id == record_id)
+        sa.select(Assistant).where(Assistant.record_id == record_id, ~Assistant.taken_back)
         .order_by(Assistant.invited_at.desc(), Assistant.assistant_id.desc()).limit(most)
     ).all()  # fmt: skip
 

@@ -20,8 +20,9 @@ def _runs(record_id: str, at: datetime) -> sa.ColumnElement[bool]:
 
 def blocked(session: Session, record_id: str, at: datetime) -> Sequence[Any]:
     """Who is barred, the last barred first: professional_id, since."""
-    running = sa.select(Block.professional_id, Block.since).where(_runs(record_id, at))
-    return session.execute(running.order_by(Block.since.desc(), Block.block_id)).all()
+    since = sa.func.min(Block.since).label("since")
+    running = sa.select(Block.professional_id, since).where(_runs(record_id, at)).group_by(Block.professional_id)
+    return session.execute(running.order_by(since.desc(), Block.professional_id)).all()
 
 
 def is_barred(session: Session, record_id: str, professional_id: str, at: datetime) -> bool:
@@ -35,10 +36,16 @@ def barred_since(session: Session, record_id: str, professional_id: str, at: dat
     return session.scalar(asked.order_by(Block.since).limit(1))
 
 
+def is_barred_by_merge_alone(session: Session, record_id: str, professional_id: str, at: datetime) -> bool:
+    """Whether a professional is barred from here as long as another record leads here, and no longer."""
+    own = sa.exists().where(_runs(record_id, at), Block.professional_id == professional_id, Block.copied_from.is_(None))
+    return session.scalar(sa.select(~own)) is True
+
+
 def insert_block(
     session: Session, record_id: str, professional_id: str, account_id: str, risk_version: str, at: datetime
 ) -> None:
-    """Bars a professional from now on; the caller holds the record and knows that they are not barred yet."""
+    """Bars a professional from now on; the caller holds the record and knows that nobody else bars them here yet."""
     session.execute(
         sa.insert(Block).values(
             block_id=new_id(), record_id=record_id, professional_id=professional_id, since=at,

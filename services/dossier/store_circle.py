@@ -36,7 +36,9 @@ def current_members(session: Session, record_id: str, at: datetime) -> Sequence[
 def put_member(
     session: Session, record_id: str, professional_id: str, comment: str | None, ends_at: datetime | None, at: datetime
 ) -> Any:
-    """Adds to the circle; who is in it stays, with the new comment and end. Gives member_id, since, comment, created.
+    """Adds to the circle; who is in it stays, with the new comment and end, and by a merge alone no longer.
+
+    Gives member_id, since, comment, created.
 
     Whose time ran out is closed first, and begins anew.
     """
@@ -53,7 +55,7 @@ def put_member(
         row.on_conflict_do_update(
             index_elements=["record_id", "professional_id"],
             index_where=CircleMember.until.is_(None),
-            set_={"comment": comment, "ends_at": ends_at},
+            set_={"comment": comment, "ends_at": ends_at, "copied_from": None},
         ).returning(
             CircleMember.member_id, CircleMember.since, CircleMember.comment,
             sa.literal_column("xmax = 0").label("created"),

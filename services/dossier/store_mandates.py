@@ -45,7 +45,7 @@ def mandates(
     kind: str | None = None,
 ) -> Sequence[Any]:
     """The mandates of a record, the newest first: all, or one professional's own and those of their establishment."""
-    query = sa.select(*MANDATE).where(Mandate.record_id == record_id)
+    query = sa.select(*MANDATE).where(Mandate.record_id == record_id, ~Mandate.taken_back)
     if professional_id is not None:
         of_all = Mandate.professional_id.is_(None) & (Mandate.establishment_id == establishment_id)
         query = query.where((Mandate.professional_id == professional_id) | of_all)
@@ -56,16 +56,22 @@ def mandates(
 
 def mandate(session: Session, record_id: str, mandate_id: str) -> Any | None:
     """One mandate of this record."""
-    query = sa.select(*MANDATE).where(Mandate.record_id == record_id, Mandate.mandate_id == mandate_id)
+    query = sa.select(*MANDATE).where(
+        Mandate.record_id == record_id, Mandate.mandate_id == mandate_id, ~Mandate.taken_back
+    )
     return session.execute(query).first()
 
 
 def reading_mandate(session: Session, record_id: str, professional_id: str, kind: str, at: datetime) -> Any | None:
-    """The mandate of this kind under which this professional reads now."""
+    """The mandate of this kind under which this professional reads now.
+
+    One that a merge brought along is another's, and ends with it.
+    """
     query = sa.select(*MANDATE).where(
         Mandate.record_id == record_id,
         Mandate.professional_id == professional_id,
         Mandate.kind == kind,
+        Mandate.copied_from.is_(None),
         Mandate.ended_at.is_(None),
         Mandate.starts_at <= at,
         Mandate.read_until > at,

@@ -241,8 +241,10 @@ def _running(grant: type[Any], record_id: str, at: datetime) -> sa.Select[Any]:
 
 
 def _copied(grant: type[Any], record_id: str) -> sa.Select[Any]:
-    """Which rows of other records have, or had, a copy in this one."""
-    return sa.select(grant.copied_from).where(grant.record_id == record_id, grant.copied_from.is_not(None))
+    """Which rows of other records have, or had, a copy in this one, of this merge."""
+    return sa.select(grant.copied_from).where(
+        grant.record_id == record_id, grant.copied_from.is_not(None), ~grant.taken_back
+    )
 
 
 def _insert(session: Session, grant: type[Any], rows: list[dict[str, Any]]) -> None:
@@ -319,16 +321,16 @@ _END_COPIES = """
         select c.{id} from gone join {table} c on c.copied_from = gone.{id}
          where c.record_id = any (cast(:of_person as uuid[]))
     )
-    update {table} set {ended} where {id} in (select {id} from gone) and {running}
+    update {table} set taken_back = true, {ended} where {id} in (select {id} from gone)
 """
-_UNTIL = {"ended": "until = greatest(since, :at)", "running": "(until is null or until > :at)"}
+_UNTIL = {"ended": "until = case when until <= :at then until else greatest(since, :at) end"}
 _TAKE_AWAY = tuple(
     map(
         sa.text,
         (
             _END_COPIES.format(table="blocklist", id="block_id", **_UNTIL),
             _END_COPIES.format(table="circle_members", id="member_id", **_UNTIL),
-            _END_COPIES.format(table="mandates", id="mandate_id", ended="ended_at = :at", running="ended_at is null"),
+            _END_COPIES.format(table="mandates", id="mandate_id", ended="ended_at = coalesce(ended_at, :at)"),
             *(_END_COPIES.format(**copies) for copies in store_merges_entourage.COPIES),
             _END_COPIES.format(**store_merges_care.COPIES),
             """
@@ -349,6 +351,8 @@ _TAKE_AWAY = tuple(
 
 def take_away(session: Session, merged: str, into: str, of_person: Collection[str], at: datetime) -> None:
     """Ends what a record has from the one that was merged into it, and what others have of that: no more and no less.
+
+    It is on none of their lists any more, ended before or not.
 
     of_person: all records of the persons concerned.
     """

@@ -58,7 +58,7 @@ _BRING_DOWN_CIRCLE = sa.text(
     update circle_members mine set ends_at = copy.ends_at
       from circle_members copy
      where mine.record_id = :merged and mine.until is null
-       and copy.record_id = :into and copy.copied_from = mine.member_id
+       and copy.record_id = :into and copy.professional_id = mine.professional_id and copy.since >= :merged_at
        and copy.ends_at < coalesce(mine.ends_at, 'infinity')
     returning cast(mine.member_id as text), mine.ends_at
     """
@@ -67,8 +67,8 @@ _BRING_DOWN_CIRCLE = sa.text(
 COPIES: dict[str, str] = {
     "table": "referring_physicians",
     "id": "designation_id",
-    "ended": "ended_at = :at, end_cause = 'unmerged'",
-    "running": "ended_at is null",
+    "ended": "ended_at = coalesce(ended_at, :at),"
+    " end_cause = case when ended_at is null then 'unmerged' else end_cause end",
 }
 """What the copies of designations are ended by, when what they repeat leads elsewhere."""
 
@@ -87,7 +87,10 @@ def copy_referring_physicians(session: Session, asked: dict[str, Any]) -> None:
 
 
 def bring_down_ends(session: Session, asked: dict[str, Any]) -> None:
-    """Ends in a merged record what ended, or is to end earlier, in the one it led to. asked: merged, into."""
+    """Ends in a merged record what ended, or is to end earlier, in the one it led to.
+
+    asked: merged, into, merged_at.
+    """
     for kind, statement in ((store_referring.END, _BRING_DOWN), (store_circle.END, _BRING_DOWN_CIRCLE)):
         ends = session.execute(statement, asked).all()
         store_deadlines.put_many(session, kind, [(each, asked["merged"], end) for each, end in ends if end is not None])

@@ -68,10 +68,10 @@ _COPIES = (
     (store_assistants.OVER, _copying(_ASSISTANTS)),
 )
 _ENDS = tuple(map(sa.text, (_BRING_DOWN.format(**_REPRESENTATIVES), _BRING_DOWN.format(**_ASSISTANTS), _END_SITTINGS)))
-_RUNNING = {"ended": "ended_at = :at", "running": "ended_at is null"}
+_ENDED = {"ended": "ended_at = coalesce(ended_at, :at)"}
 
 COPIES: tuple[dict[str, str], ...] = tuple(
-    {"table": of["table"], "id": of["id"], **_RUNNING} for of in (_REPRESENTATIVES, _ASSISTANTS)
+    {"table": of["table"], "id": of["id"], **_ENDED} for of in (_REPRESENTATIVES, _ASSISTANTS)
 )
 """What the copies of these grants are ended by, when what they repeat leads elsewhere."""
 

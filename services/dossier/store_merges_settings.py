@@ -49,7 +49,7 @@ def words_gone(session: Session, merged: str, into: str, of_person: Collection[s
 
 
 def take_back(session: Session, words: Sequence[Any], defaults: dict[str, str], at: datetime) -> None:
-    """Ends these words where they stand, and says again what they had ended; the words stay in the history.
+    """Ends these words where they stand, and says again what they had ended; no history tells them any more.
 
     defaults: what holds where nobody had said anything, by setting.
     """
@@ -68,13 +68,13 @@ def take_back(session: Session, words: Sequence[Any], defaults: dict[str, str], 
             else:
                 _say(session, word.record_id, before, at, copied_from=before.copied_from)
     # No copies any more: merged once more, the words go along once more.
-    session.execute(sa.update(Setting).where(own).values(copied_from=None))
+    session.execute(sa.update(Setting).where(own).values(copied_from=None, taken_back=True))
 
 
 def _before(session: Session, word: Any, gone: Sequence[str]) -> Setting | None:
     theirs = sa.select(Setting).where(
         Setting.record_id == word.record_id, Setting.name == word.name, Setting.setting_id.not_in(gone),
-        Setting.setting_id < word.setting_id,
+        Setting.setting_id < word.setting_id, ~Setting.taken_back,
     )  # fmt: skip
     return session.scalars(theirs.order_by(Setting.setting_id.desc()).limit(1)).first()
 

@@ -17,6 +17,10 @@ _OPEN = sa.text(
            case when m.speaks_id is not null then told.patient_id end, :state, :at
       from unnest(cast(:record_ids as uuid[]), cast(:patient_ids as uuid[])) as told (record_id, patient_id)
       left join patient_merges m on m.merged_id = told.patient_id and m.state = 'running'
+     where :opposed or not exists (
+           select from records gone join state_changes c on c.record_id = gone.record_id
+            where coalesce(gone.opened_for, gone.patient_id) = told.patient_id and gone.state = 'deleted'
+              and c.state = 'deleted' and c.cause = 'opposition')
      order by 2
     on conflict do nothing
     returning cast(record_id as text), cast(patient_id as text)
@@ -32,17 +36,17 @@ _HISTORY = sa.text(
 
 
 def insert_records(
-    session: Session, patient_ids: Sequence[str], state: str, at: datetime
-) -> list[tuple[str, str]]:  # fmt: skip
+    session: Session, patient_ids: Sequence[str], state: str, at: datetime, *, opposed: bool = True
+) -> list[tuple[str, str]]:
     """(record id, patient id) of each record that is new: who has one that is not deleted gets no second.
 
-    Of patients who are one person, who speaks for all of them gets it.
+    opposed: whether whoever opposed the one they had gets another. Of patients who are one person, who speaks for all
+    of them gets it.
     """
     asked = sorted(set(patient_ids))
     open_beside_merges(session)
-    made = session.execute(
-        _OPEN, {"record_ids": [new_id() for _ in asked], "patient_ids": asked, "state": state, "at": at}
-    )
+    ids = {"record_ids": [new_id() for _ in asked], "patient_ids": asked}
+    made = session.execute(_OPEN, {**ids, "state": state, "at": at, "opposed": opposed})
     return [(row.record_id, row.patient_id) for row in made]
 
 

@@ -31,7 +31,7 @@ def _designations(rows: Iterable[Any]) -> list[Designation]:
 def designations(session: Session, record_id: str) -> list[Designation]:
     """The designations of a record: those that count or will, then what is proposed, then those that ended."""
     first = (Row.ended_at.is_not(None), Row.effective_at.is_(None), Row.designation_id.desc())
-    asked = sa.select(*_COLUMNS).where(Row.record_id == record_id).order_by(*first).limit(LISTED)
+    asked = sa.select(*_COLUMNS).where(Row.record_id == record_id, ~Row.taken_back).order_by(*first).limit(LISTED)
     return _designations(session.execute(asked))
 
 
@@ -198,7 +198,8 @@ def designations_of(session: Session, record_ids: Iterable[str]) -> dict[str, li
     """The designations of each of these records."""
     found: dict[str, list[Designation]] = {record_id: [] for record_id in record_ids}
     for record_id, *fields in session.execute(
-        sa.select(Row.record_id, *_COLUMNS).where(Row.record_id.in_(list(found))).order_by(Row.designation_id)
+        sa.select(Row.record_id, *_COLUMNS).where(Row.record_id.in_(list(found)), ~Row.taken_back)
+        .order_by(Row.designation_id)
     ):
         found[record_id].append(Designation(*fields))
     return found

@@ -67,7 +67,7 @@ def of_record(session: Session, record_id: str) -> Sequence[Representative]:
     """Every representative that a record has or had, in the order in which they were recorded."""
     return session.scalars(
         sa.select(Representative)
-        .where(Representative.record_id == record_id)
+        .where(Representative.record_id == record_id, ~Representative.taken_back)
         .order_by(Representative.since, Representative.representative_id)
     ).all()
 
@@ -76,7 +76,8 @@ def one(session: Session, record_id: str, representative_id: str) -> Representat
     """A representative of this record."""
     return session.scalar(
         sa.select(Representative).where(
-            Representative.record_id == record_id, Representative.representative_id == representative_id
+            Representative.record_id == record_id, Representative.representative_id == representative_id,
+            ~Representative.taken_back,
         )
     )
 

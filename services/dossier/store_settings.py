@@ -40,7 +40,8 @@ def put(
     name: a setting of settings.csv, or `default_level:` and a folder. The caller holds the record's lock.
     """
     stands = current(session, record_id, name)
-    if stands is not None and (stands.value, stands.declared_on, stands.note) == (value, declared_on, note):
+    same = stands is not None and (stands.value, stands.declared_on, stands.note) == (value, declared_on, note)
+    if same and (stands.copied_from is None or copied_from is not None):  # what a merge brought goes back with it
         return False
     running = (Setting.record_id == record_id) & (Setting.name == name) & Setting.until.is_(None)
     # Never before it began: the clocks of two replicas differ.
@@ -89,7 +90,7 @@ def all_current(session: Session, record_id: str) -> dict[str, Any]:
 
 def history(session: Session, record_id: str, name: str, limit: int, after: str | None) -> Sequence[Any]:
     """Every word said under this name, the newest first; one more than the limit, if there are so many."""
-    words = sa.select(Setting).where(Setting.record_id == record_id, Setting.name == name)
+    words = sa.select(Setting).where(Setting.record_id == record_id, Setting.name == name, ~Setting.taken_back)
     if after is not None:
         words = words.where(Setting.setting_id < after)
     return session.scalars(words.order_by(Setting.setting_id.desc()).limit(limit + 1)).all()

@@ -43,6 +43,7 @@ def _of(record_id: str, establishment_id: str) -> Any:
         Mandate.record_id == record_id,
         Mandate.establishment_id == establishment_id,
         Mandate.professional_id.is_(None),
+        ~Mandate.taken_back,
     )
 
 

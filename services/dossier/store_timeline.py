@@ -33,7 +33,7 @@ _EVENTS = sa.text(
               from mandates m
              cross join lateral (values ('opened', m.starts_at), ('ended', coalesce(m.ended_at, m.deposit_until)))
                    as step (what, at)
-             where m.record_id = :record_id and :with_mandates
+             where m.record_id = :record_id and :with_mandates and not m.taken_back
                and (:all_mandates or m.professional_id = :professional_id
                     or (m.professional_id is null and m.establishment_id = :establishment_id))) as events
      where at <= :now and (cast(:since as timestamptz) is null or at >= :since)

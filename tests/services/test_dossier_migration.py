@@ -132,3 +132,49 @@ def test_the_steps_taken_before_have_an_author(aged: tuple[Before, dict[str, str
         (records["active"], "affiliation", "agency"), (records["active"], "activation", "holder"),
         (records["closed"], "affiliation", "platform"),
     }  # fmt: skip
+
+
+def test_what_an_undone_merge_left_behind_is_found_and_what_a_running_one_brought_stays(
+    database_before: Callable[[str, str], Before],
+) -> None:
+    before = database_before("dossier", "0006")
+    records, persons = "survivor undone running", "patient_s patient_u patient_r doctor account"
+    mandates = "own_u copy_u copy_of_copy own_r copy_r"
+    who = {each: new_id() for each in f"{records} {persons} {mandates}".split()}
+    mandate = ("insert into mandates (mandate_id, record_id, professional_id, kind, wording_version, starts_at,"
+               " read_until, deposit_until, ended_at, copied_from) values ('{}', '{}', '{}', 'presence', 'w', now(),"
+               " now(), now(), now(), {})")  # fmt: skip
+    word = ("insert into record_settings (setting_id, record_id, name, value, note, account_id, since, until) values"
+            " (gen_random_uuid(), '{}', 'organ_donation', 'donor', '{}', '{}', '{}', {})")  # fmt: skip
+    before.run(
+        *(
+            statement.format(**who)
+            for statement in (
+                "insert into records (record_id, patient_id, state, since) values"
+                " ('{survivor}', '{patient_s}', 'active', now()), ('{undone}', '{patient_u}', 'active', now())",
+                "insert into records (record_id, patient_id, opened_for, state, since, merged_into, merged_at,"
+                " state_before) values"
+                " ('{running}', '{patient_s}', '{patient_r}', 'closed', now(), '{survivor}', now(), 'active')",
+                "insert into patient_merges values (gen_random_uuid(), '{patient_s}', '{patient_u}', 'undone', null),"
+                " (gen_random_uuid(), '{patient_s}', '{patient_r}', 'running', '{patient_s}')",
+                "insert into professionals values ('{doctor}', 'physician', 'valid', '{{}}', 1)",
+            )
+        ),
+        mandate.format(who["own_u"], who["undone"], who["doctor"], "null"),
+        mandate.format(who["copy_u"], who["survivor"], who["doctor"], f"'{who['own_u']}'"),
+        mandate.format(who["copy_of_copy"], who["running"], who["doctor"], f"'{who['copy_u']}'"),
+        mandate.format(who["own_r"], who["running"], who["doctor"], "null"),
+        mandate.format(who["copy_r"], who["survivor"], who["doctor"], f"'{who['own_r']}'"),
+        word.format(who["undone"], "theirs", who["account"], "2026-01-01", "null"),
+        word.format(who["survivor"], "theirs", who["account"], "2026-01-02", "'2026-01-03'"),
+        word.format(who["survivor"], "mine", who["account"], "2026-01-04", "null"),
+        word.format(who["running"], "mine", who["account"], "2026-01-01", "null"),
+    )
+    before.upgrade()
+    with before.engine.connect() as connection:
+        gone = connection.scalars(sa.text("select cast(mandate_id as text) from mandates where taken_back")).all()
+        words = connection.execute(sa.text(
+            "select cast(record_id as text), note from record_settings where taken_back"
+        )).all()  # fmt: skip
+    assert set(gone) == {who["copy_u"], who["copy_of_copy"]}
+    assert [tuple(row) for row in words] == [(who["survivor"], "theirs")]
