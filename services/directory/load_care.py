@@ -57,7 +57,10 @@ def load_professionals(session: Session, lines: Sequence[Good], software: str, a
 
 
 def load_establishments(session: Session, lines: Sequence[Good], software: str, at: datetime, load: Progress) -> Step:
-    """Writes what these lines say that is not so yet. One that is closed stays so."""
+    """Writes what these lines say that is not so yet, as far as an agent may change it.
+
+    One that is closed stays as it is, and what one is stays: a line that says otherwise is refused.
+    """
     step = Step()
     known = store.establishments(session, [line.identifier for line in lines])
     new: dict[str, str] = {}
@@ -66,9 +69,14 @@ def load_establishments(session: Session, lines: Sequence[Good], software: str, 
         if there is None:
             new[line.identifier] = line.text
             continue
+        as_it_is = store.sheet_there(there)
         if "address_line" in line.unsaid.split():
-            sheet = replace(sheet, address=store.address_there(there))
-        if store.change_establishment(there, sheet):
+            sheet = replace(sheet, address=as_it_is.address)
+        if there.closed_at is not None and sheet != as_it_is:
+            step.refuse(line, "establishment_closed", "establishment_id")
+        elif sheet.kind != as_it_is.kind:
+            step.refuse(line, "kind_stays", "kind")
+        elif there.closed_at is None and store.change_establishment(there, sheet):
             step.changed += 1
         else:
             step.unchanged += 1

@@ -264,11 +264,11 @@ def require_licence(licence: object) -> str:
 def require_search_words(query: object) -> list[str]:
     """Returns the folded words of a search, each of which must begin a word of what is found.
 
-    Refuses: InvalidInput below three letters or beyond a line's length.
+    Refuses: InvalidInput below three letters or beyond a line's length, of `q`, as whoever searches calls it.
     """
     typed = fold(query) if isinstance(query, str) and len(query) <= LONGEST_TEXT else ""
     if len(typed.replace(" ", "")) < SHORTEST_QUERY:
-        raise InvalidInput(errors=[fault("query", "too_short" if isinstance(query, str) else "type")])
+        raise InvalidInput(errors=[fault("q", "too_short" if isinstance(query, str) else "type")])
     return fold_spelling(typed).split()
 
 

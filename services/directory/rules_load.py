@@ -103,8 +103,8 @@ class Unreadable(Exception):
 def require_header(kind: str, line: bytes) -> tuple[str, ...]:
     """Returns the columns of a CSV file, from its first line.
 
-    Refuses: HeaderRefused when one that is needed is missing, one is unknown (a misspelt one must not pass as not
-    given) or stands twice.
+    Refuses: HeaderRefused when one that is needed is missing, or, where all of them are there, one is unknown (a
+    misspelt one must not pass as not given) or stands twice.
     """
     try:
         columns = tuple(name.strip() for name in cells(decoded(line)))
@@ -112,13 +112,15 @@ def require_header(kind: str, line: bytes) -> tuple[str, ...]:
         columns = ()
     needed, wanted = REQUIRED[kind], {*REQUIRED[kind], *OPTIONAL[kind], *NOT_READ[kind]}
     missing = [name for name in needed if name not in columns]
+    # Without all that is needed the line may be somebody's: a cell that is a column's name by chance proves nothing,
+    # and what else stands there is not repeated.
+    told = () if missing else columns
     if kind == "patients" and "matricule" not in columns and "identifiers" not in columns:
         missing.append("matricule")
     if any(name in columns for name in ADDRESS):
         missing += [name for name in ADDRESS if name not in columns and name not in missing]
-    # A file whose first line has nothing to do with this lacks all; what else stands there is not repeated.
-    unknown = [] if len(missing) == len(needed) else [name for name in columns if name not in wanted]
-    twice = sorted({name for name in columns if columns.count(name) > 1})
+    unknown = [name for name in told if name not in wanted]
+    twice = sorted({name for name in told if told.count(name) > 1})
     if missing or unknown or twice:
         raise HeaderRefused(missing, unknown, twice)
     return columns

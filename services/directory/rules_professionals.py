@@ -3,10 +3,11 @@
 Pure: no I/O, no clock (the moment is an argument). Messages of faults are codes; they never repeat what was typed.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from services.directory.contract import (
     ESTABLISHMENT_CHANGES,
@@ -179,6 +180,11 @@ def require_flag(value: object, field: str) -> bool:
 
 # --- licences over time -----------------------------------------------------------------------------------------------
 
+_MOMENT: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:[0-5]\d)", re.ASCII
+)
+"""A date-time of RFC 3339; fromisoformat alone takes weeks, days without dashes and offsets with seconds, too."""
+
 
 @dataclass(frozen=True)
 class Licence:
@@ -225,9 +231,8 @@ def _moment(faults: list[Fault], field: str, value: object) -> datetime | None:
     if value is None:
         return None
     try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if found is not None and found.tzinfo is not None:
-            return found.astimezone(UTC)
+        if isinstance(value, str) and _MOMENT.fullmatch(value):
+            return datetime.fromisoformat(value).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
     faults.append(fault(field, "moment"))

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.directory.contract import Address
 from services.directory.models import Establishment, Matricule, Professional, Workplace
 from services.directory.rules import searchable_establishment
 from services.directory.rules_load_sheets import ESTABLISHMENT_COLUMNS, PROFESSIONAL_COLUMNS, cell
@@ -102,10 +101,10 @@ def add_establishments(session: Session, new: Mapping[str, str], software: str, 
 
 
 def change_establishment(row: Establishment, sheet: EstablishmentSheet) -> bool:
-    """Brings a held establishment to what the sheet says; returns whether it was otherwise."""
+    """Brings a held establishment to name and address of a sheet of its kind; returns whether it was otherwise."""
     locality = sheet.address["locality"] if sheet.address else None
     columns = {
-        "name": sheet.name, "kind": sheet.kind, **address_columns(sheet.address),
+        "name": sheet.name, **address_columns(sheet.address),
         "found_by": searchable_establishment(sheet.name, sheet.kind, locality),
     }  # fmt: skip
     changed = {name: value for name, value in columns.items() if getattr(row, name) != value}
@@ -114,6 +113,6 @@ def change_establishment(row: Establishment, sheet: EstablishmentSheet) -> bool:
     return bool(changed)
 
 
-def address_there(row: Establishment) -> Address | None:
-    """Returns the address that an establishment has."""
-    return address_of(row) if row.address_line is not None else None
+def sheet_there(row: Establishment) -> EstablishmentSheet:
+    """Returns the entry of an establishment as it stands."""
+    return EstablishmentSheet(row.name, row.kind, address_of(row) if row.address_line is not None else None)

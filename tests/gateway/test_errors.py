@@ -16,6 +16,7 @@ from werkzeug.exceptions import BadGateway
 
 from gateway import caller, errors
 from gateway.app import create_app
+from services.directory.rules_professionals import require_search
 from services.refusals import Refusal
 from services.sealing import BytesTampered
 from tests.gateway.conftest import RECORD
@@ -159,6 +160,20 @@ def test_a_wrong_query_is_named(http: FlaskClient, bearer: dict[str, str]) -> No
     answer = http.get(f"/api/v1/records/{RECORD}/documents?limit=100000", headers=bearer)
     assert problem(answer, 422, "invalid_input")["errors"][0]["pointer"] == "/limit"
     problem(http.get("/api/v1/professionals?q=ab", headers=bearer), 422, "invalid_input")
+
+
+@pytest.mark.parametrize("path", ["professionals", "organisations"])
+def test_a_search_that_the_directory_refuses_is_pointed_at_by_the_name_in_the_url(
+    http: FlaskClient, bearer: dict[str, str], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def ask(_service: str, _method: str, query: str, limit: int) -> dict[str, Any]:
+        require_search(query, limit)
+        return {path: [], "next_cursor": None}
+
+    monkeypatch.setattr(f"gateway.resources.{path}.ask", ask)
+    document = problem(http.get(f"/api/v1/{path}?q=%25%25%25", headers=bearer), 422, "invalid_input")
+    assert [(error["pointer"], error["code"]) for error in document["errors"]] == [("/q", "too_short")]
+    assert http.get(f"/api/v1/{path}?q=sch", headers=bearer).get_json() == {path: [], "next_cursor": None}
 
 
 def test_the_bus_out_of_reach_is_unavailable_with_a_time_to_come_back(http: FlaskClient) -> None:

@@ -68,6 +68,48 @@ def test_an_address_has_all_its_columns_or_none() -> None:
     assert refused.value.missing == ("address_line", "postal_code", "country")
 
 
+SOMEBODYS = {
+    "patients": ["1981060671946", "Loaded", "Jean", "F", "1981-06-06", "fr", "4, Rue X", "L-1427", "Vianden", "LU"],
+    "professionals": ["1981060671946", "Loaded", "Jean", "nurse", "fr", "Gériatrie", "4, Rue X", "L-1427"],
+    "establishments": ["01935d0e-4c3b-7d52-9a43-1f0c2b6a7e01", "Chez Jean", "practice", "4, Rue X", "Vianden"],
+}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("kind", list(REQUIRED))
+def test_a_first_line_that_is_no_header_is_never_repeated(kind: str, separator: str) -> None:
+    """Nor is what a person is called who is called like a column, or stands there twice."""
+    all_but_one = [*REQUIRED[kind][1:], "Jean", "Jean"]
+    by_chance = [[*SOMEBODYS[kind], name, name, "Jean"] for name in (*REQUIRED[kind], *OPTIONAL[kind], *NOT_READ[kind])]
+    for line in (SOMEBODYS[kind], all_but_one, *by_chance):
+        with pytest.raises(HeaderRefused) as refused:
+            require_header(kind, separator.join(f'"{cell}"' if separator in cell else cell for cell in line).encode())
+        assert refused.value.missing and (refused.value.unknown, refused.value.twice) == ((), ())
+        assert {*refused.value.missing} <= {*REQUIRED[kind], *OPTIONAL[kind]}
+
+
+@pytest.mark.parametrize("kind", list(REQUIRED))
+def test_a_resource_in_the_place_of_a_header_is_not_repeated(kind: str) -> None:
+    with pytest.raises(HeaderRefused) as refused:
+        require_header(kind, json.dumps(formats.resources(SOMEBODY)[0], separators=(",", ":")).encode())
+    assert (refused.value.missing[: len(REQUIRED[kind])], refused.value.unknown) == (REQUIRED[kind], ())
+
+
+@pytest.mark.parametrize("kind", list(REQUIRED))
+def test_of_a_header_what_is_unknown_or_stands_twice_is_named(kind: str) -> None:
+    whole = [*REQUIRED[kind], *(name for name in OPTIONAL[kind] if name not in REQUIRED[kind])]
+    with pytest.raises(HeaderRefused) as refused:
+        require_header(kind, ",".join([*whole, "emial", whole[0]]).encode())
+    assert (refused.value.missing, refused.value.unknown) == ((), ("emial",))
+    assert refused.value.twice == (whole[0],)
+
+
+def test_of_a_header_whose_matricule_is_misspelt_both_are_named() -> None:
+    with pytest.raises(HeaderRefused) as refused:
+        require_header("patients", ",".join([*REQUIRED["patients"], "matricul"]).encode())
+    assert (refused.value.missing, refused.value.unknown) == (("matricule",), ("matricul",))
+
+
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 

@@ -125,9 +125,16 @@ def test_all_that_is_wrong_with_a_search_is_told_at_once() -> None:
             cursor="%",
         )  # fmt: skip
     assert faults(refused) == [
-        ("/query", "too_short"), ("/limit", "out_of_range"), ("/cursor", "uuid"), ("/profession", "choice"),
+        ("/q", "too_short"), ("/limit", "out_of_range"), ("/cursor", "uuid"), ("/profession", "choice"),
         ("/kind", "choice"), ("/speciality", "text"), ("/locality", "text"), ("/establishment_id", "uuid"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", ["%%%", "", "a" * 121, 123, None])
+def test_what_is_no_search_is_pointed_at_by_the_name_it_has_in_the_url(query: object) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        rules_professionals.require_search(query, 20)
+    assert [pointer for pointer, _ in faults(refused)] == ["/q"]
 
 
 @pytest.mark.parametrize("kind", ESTABLISHMENT_KINDS)
@@ -291,6 +298,47 @@ def test_a_note_of_a_licence_is_of_now_or_later_and_only_a_suspension_ends(
     with pytest.raises(InvalidInput) as refused:
         rules_professionals.require_licence_note(licence, since, until, T)
     assert faults(refused) == wrong
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2027-01-01T10:00:00Z", T.replace(2027, 1, 1, 10)),
+        ("2027-01-01T10:00:00+01:30", T.replace(2027, 1, 1, 8, 30)),
+        ("2027-01-01T10:00:00-00:00", T.replace(2027, 1, 1, 10)),
+        ("2027-01-01T10:00:00.5Z", T.replace(2027, 1, 1, 10, microsecond=500_000)),
+        ("2027-01-01T10:00:00.123456789+00:00", T.replace(2027, 1, 1, 10, microsecond=123_456)),
+        ("2027-W01-1T00:00:00Z", None),
+        ("2027-001T00:00:00Z", None),
+        ("20270101T000000Z", None),
+        ("2027-01-01 10:00:00Z", None),
+        ("2027-01-01T10:00Z", None),
+        ("2027-01-01 10:00Z", None),
+        ("2027-01-01", None),
+        ("2027-01-01T10:00:00", None),
+        ("2027-01-01T10:00:00+0100", None),
+        ("2027-01-01T10:00:00+01", None),
+        ("2027-01-01T10:00:00+01:00:30", None),
+        ("2027-01-01T10:00:00+01:60", None),
+        ("2027-01-01T10:00:00+24:00", None),
+        ("2027-01-01T10:00:00,5Z", None),
+        ("2027-01-01T10:00:00.Z", None),
+        ("2027-01-01T10:00:00.1234567890Z", None),
+        ("2027-01-01T10:00:00Z\n", None),
+        ("٢٠٢٧-01-01T10:00:00Z", None),
+        ("2027-02-29T10:00:00Z", None),
+        ("2027-01-01T24:00:00Z", None),
+    ],
+)
+def test_a_moment_of_a_licence_is_written_as_rfc_3339_says(written: str, meant: datetime | None) -> None:
+    if meant is not None:
+        assert rules_professionals.require_licence_note("valid", written, None, T) == ("valid", meant, None)
+        assert rules_professionals.require_licence_note("suspended", None, written, T) == ("suspended", None, meant)
+        return
+    for since, until, field in ((written, None, "/since"), (None, written, "/until")):
+        with pytest.raises(InvalidInput) as refused:
+            rules_professionals.require_licence_note("suspended", since, until, T)
+        assert faults(refused) == [(field, "moment")]
 
 
 def test_a_note_that_waited_begins_when_it_is_written_and_not_after_its_end() -> None:

@@ -299,6 +299,20 @@ def test_a_file_that_is_none_of_ours_is_refused_whole(loader: Loader, tmp_path: 
     assert "not loaded" in loader.load("patients", tmp_path / "nothing.csv", status=1)
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_file_without_a_header_is_refused_and_nobody_of_it_told(
+    loader: Loader, tmp_path: Path, separator: str
+) -> None:
+    [person] = people(1)
+    file = write_csv(tmp_path / "patients.csv", [changed(person, birth_name="Muller-Loaded", usual_name="sex")])
+    line = file.read_text("utf-8").split("\n", 1)[1].replace(",", separator)
+    file.write_text(line, "utf-8")
+    told = loader.load("patients", file, status=1)
+    assert "missing: birth_name" in told and "unknown" not in told
+    for cell in (person.matricule, "Muller-Loaded", person.first_names, person.birth_date, person.postal_code):
+        assert cell in line and cell not in told
+
+
 def test_a_misspelt_column_and_one_that_stands_twice_are_refused(loader: Loader, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "patients.csv", people(1), {"emial": lambda _: "a@example.lu"})
     assert "unknown: emial" in loader.load("patients", file, status=1)
