@@ -234,6 +234,18 @@ class RecordStateChanged:
 
 
 @dataclass(frozen=True)
+class RecordHolderChanged:
+    """A record is another patient's now: two were found to be one, or to be two after all. former_id: whose it was."""
+
+    type: ClassVar[str] = "record_holder_changed.v1"
+    subject: ClassVar[str | None] = "record_id"
+
+    record_id: str
+    patient_id: str
+    former_id: str
+
+
+@dataclass(frozen=True)
 class RecordsMerged:
     """A record leads to another one of the same person: what lies in it is found there from now on.
 

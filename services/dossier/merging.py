@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from services.audit.contract import traced
-from services.bus import Received, Service, emit, on
+from services.bus import Received, Service, emit, emit_all, on
 from services.db import now
 from services.directory.contract import PatientsMerged, PatientsUnmerged
 from services.dossier import (
@@ -87,6 +87,10 @@ def _settle(session: Session, event: Received, speakers: dict[str, str], records
             merging_settings.bring_along(session, merged, into, at)
     _tell(session, event, kept, [(one, place) for one, place in moved if place.merged_into != one.merged_into], at)
     _trace(session, event, moved, at)
+    emit_all(session, [
+        contract.RecordHolderChanged(one.record_id, place.patient_id, one.patient_id)
+        for one, place in moved if place.patient_id != one.patient_id
+    ])  # fmt: skip
     for merged, into in freed:
         if kept[into].state == "closed":
             _close_too(session, event, merged, into, at)

@@ -148,6 +148,7 @@ SUBSCRIPTIONS: Final[dict[tuple[str, str], str]] = {
     ("audit", "alerts_raised.v1"): "on_alerts_raised",
     ("directory", "patients_merged.v1"): "on_patients_merged",
     ("directory", "patients_unmerged.v1"): "on_patients_unmerged",
+    ("dossier", "record_holder_changed.v1"): "on_record_holder_changed",
 }
 """(emitter, event type) -> handler. The handler's name is part of the contract: parked events are known by it."""
 

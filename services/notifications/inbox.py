@@ -17,6 +17,7 @@ from services.audit.contract import traced
 from services.bus import Received, emit, on, rpc
 from services.db import now, once, remember, rfc3339
 from services.directory.contract import PatientsMerged, PatientsUnmerged
+from services.dossier.contract import RecordHolderChanged
 from services.notifications import rules, rules_inbox, store_inbox, store_stream
 from services.notifications.contract_inbox import (
     NotificationNotFound,
@@ -136,6 +137,13 @@ class Inbox(Desk):
         """They are two again, and each reads what was told to them."""
         told: PatientsUnmerged = event.data
         store_inbox.keep_merge(session, told.merge_id, told.survivor_id, told.merged_id, undone=True)
+
+    @on("dossier", RecordHolderChanged)
+    def on_record_holder_changed(self, session: Session, event: Received) -> None:
+        """What was told of a record to its holder is told to whoever holds it: while two patients were one it was
+        told to the one who spoke for both."""
+        told: RecordHolderChanged = event.data
+        store_inbox.hand_over(session, told.record_id, told.former_id, told.patient_id)
 
 
 def _owner(caller: Caller) -> Owner:

@@ -14,6 +14,7 @@ from services.db import ended_sessions
 from services.notifications.models_inbox import PatientMerge
 from services.notifications.models_messages import Message
 from services.notifications.rules_inbox import Owner
+from services.notifications.rules_occasions import HOLDER
 from services.notifications.store_departures import LEFT_NOW
 from services.notifications.store_hidden import HIDDEN_NOW
 
@@ -31,6 +32,22 @@ def keep_merge(session: Session, merge_id: str, survivor_id: str, merged_id: str
             index_elements=["merge_id"], set_={"undone": sa.true()}, where=told.excluded.undone
         )
     )  # fmt: skip
+
+
+def hand_over(session: Session, record_id: str, former_id: str, patient_id: str) -> None:
+    """Makes what was told of a record to its former holder, as that, another patient's; whoever heard the same as
+    somebody else heard it once."""
+    other = aliased(Message)
+    heard = sa.exists().where(
+        other.event_id == Message.event_id, other.recipient_id == patient_id, other.channel == Message.channel
+    )
+    theirs = sa.and_(
+        Message.channel == "inbox", Message.recipient_kind == "patient", Message.recipient_id == former_id,
+        Message.record_id == record_id, Message.role == HOLDER,
+    )  # fmt: skip
+    handed_over = sa.update(Message).where(theirs).values(recipient_id=patient_id)
+    for statement in (sa.delete(Message).where(theirs, heard), handed_over):
+        session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def same_person(kind: sa.ColumnElement[Any], person: sa.ColumnElement[Any]) -> sa.Select[Any]:

@@ -391,3 +391,19 @@ def test_whoever_follows_their_inbox_is_rung_for_when_something_goes_and_when_it
     family.settle()
     assert wait_until(rings, PATIENCE)
     bell.close()
+
+
+@pytest.mark.parametrize("older", ["survivor", "merged"])
+def test_what_was_told_while_two_were_one_is_read_by_whose_record_it_is_afterwards(family: Family, older: str) -> None:
+    twin, merge_id = Family(family.house), new_id()
+    agents_choice, led_away = (family, twin) if older == "survivor" else (twin, family)
+    whom = (str(agents_choice.holder.patient_id), str(led_away.holder.patient_id))
+    family.hear("directory", PatientsMerged(merge_id, *whom, rfc3339(now())), "notifications")
+    family.hear("directory", PatientsMerged(merge_id, *whom, rfc3339(now())))
+    family.house.deliver()
+    family.happens()  # the older of the two records is the one that stays
+    assert [family.sees(who.holder) for who in (family, twin)] == [["mandate_opened"]] * 2
+    family.hear("directory", PatientsUnmerged(merge_id, *whom, rfc3339(now())), "notifications")
+    family.hear("directory", PatientsUnmerged(merge_id, *whom, rfc3339(now())))
+    family.house.deliver()
+    assert [family.sees(who.holder) for who in (family, twin)] == [["mandate_opened"], []]

@@ -7,11 +7,14 @@ from dataclasses import replace
 from itertools import permutations
 
 import pytest
+import sqlalchemy as sa
 
 from services.db import new_id, now, rfc3339
 from services.directory.contract import PatientsMerged, PatientsUnmerged
 from services.documents.contract import DocumentBlocked, DocumentReleased, DocumentRestricted, DocumentWithheld
+from services.dossier.contract import RecordHolderChanged
 from services.notifications.contract import NotificationNotFound
+from services.notifications.models_messages import Message
 from services.refusals import InvalidInput, KeyReused
 from tests.builders import House, caller
 from tests.services.inbox_house import OCCASION, QUEUE, InboxHouse, of, patient
@@ -284,3 +287,40 @@ def test_a_merge_heard_of_after_its_undoing_changes_nothing(house: InboxHouse) -
     house.hear(told)
     house.hear(told)
     assert house.page(one) == []
+
+
+# --- whose record it is -----------------------------------------------------------------------------------------------
+
+
+def test_what_was_told_of_a_record_goes_to_whoever_holds_it_now(house: InboxHouse) -> None:
+    former, holder, record_id, other_id = patient(), patient(), new_id(), new_id()
+    of_it = [house.told(of(former), record_id=record_id) for _ in range(2)]
+    as_assistant = house.told(of(former), role="assistant", record_id=record_id)
+    of_another = house.told(of(former), record_id=other_id)
+    own = house.told(of(former))
+    house.ask("read_notification", former, notification_id=of_it[0])
+    changed = RecordHolderChanged(record_id, str(holder.patient_id), str(former.patient_id))
+    for _ in range(2):
+        house.hear(changed, "dossier")
+    assert set(house.page(holder)) == set(of_it) and house.unread(holder) == 1
+    assert set(house.page(former)) == {as_assistant, of_another, own}
+    with pytest.raises(NotificationNotFound):
+        house.ask("read_notification", former, notification_id=of_it[1])
+
+
+def test_whoever_heard_of_it_already_hears_it_once(house: InboxHouse) -> None:
+    former, holder, record_id, event_id = patient(), patient(), new_id(), new_id()
+    twice = [house.told(of(who), role=role, record_id=record_id) for who, role in (
+        (former, "holder"), (holder, "assistant"),
+    )]  # fmt: skip
+    with house.sessions.transaction() as session:
+        session.execute(sa.update(Message).where(Message.message_id.in_(twice)).values(event_id=event_id))
+    house.hear(RecordHolderChanged(record_id, str(holder.patient_id), str(former.patient_id)), "dossier")
+    assert house.page(holder) == [twice[1]] and house.page(former) == []
+
+
+def test_what_was_told_to_somebody_else_of_that_record_stays_theirs(house: InboxHouse) -> None:
+    former, holder, child, record_id = patient(), patient(), patient(), new_id()
+    theirs = house.told(of(child), record_id=record_id)
+    house.hear(RecordHolderChanged(record_id, str(holder.patient_id), str(former.patient_id)), "dossier")
+    assert house.page(child) == [theirs] and house.page(holder) == []
