@@ -24,11 +24,13 @@ _HL7 = "urn:hl7-org:v3 "
 _LOINC = "2.16.840.1.113883.6.1"
 _DAY = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 _CODE, _TITLE, _TIME, _LANGUAGE = ("code",), ("title",), ("effectiveTime",), ("languageCode",)
-_PATIENT, _AUTHOR = ("recordTarget", "patientRole", "id"), ("author", "assignedAuthor", "id")
+_PATIENT, _AUTHOR = ("recordTarget", "patientRole"), ("author", "assignedAuthor", "id")
 
 
 class Header:
     """Reads the header off a stream of blocks; `facts` is what `prepare_cda` wants, `blocks()` the whole file again.
+
+    The identifiers of each patient stay together: a document may name several.
 
     Refuses: cda_unreadable for what is no CDA document, has a document type declaration, or a header without end.
     """
@@ -87,11 +89,12 @@ class Header:
             self.facts["act_date"] = _day(given.get("value", ""))
         elif here == _LANGUAGE:
             self.facts["language"] = given.get("code", "")[:20] or None
-        elif here in (_PATIENT, _AUTHOR):
-            ids = self.facts["patient_ids" if here == _PATIENT else "author_ids"]
-            if len(ids) >= MOST_IDS:
-                raise refused("cda_unreadable")
-            ids.append({"root": given.get("root", "")[:200], "extension": given.get("extension", "")[:200]})
+        elif here == _PATIENT:
+            _add(self.facts["patient_ids"], [])
+        elif here == (*_PATIENT, "id"):
+            _add(self.facts["patient_ids"][-1], _id(given))
+        elif here == _AUTHOR:
+            _add(self.facts["author_ids"], _id(given))
 
     def _end(self, _name: str) -> None:
         if self._path:
@@ -100,6 +103,16 @@ class Header:
     def _text(self, text: str) -> None:
         if tuple(self._path[1:]) == _TITLE and not self._complete and sum(map(len, self._title)) < TITLE_LIMIT:
             self._title.append(text)
+
+
+def _add(named: list[Any], one: Any) -> None:
+    if len(named) >= MOST_IDS:
+        raise refused("cda_unreadable")
+    named.append(one)
+
+
+def _id(given: dict[str, str]) -> dict[str, str]:
+    return {"root": given.get("root", "")[:200], "extension": given.get("extension", "")[:200]}
 
 
 def _no_doctype(*_: object) -> None:

@@ -242,11 +242,13 @@ def _gathered(sealed: Iterator[bytes | bytearray]) -> list[bytes | bytearray]:
     return blocks
 
 
-def store_part(plain: bytes, started: dict[str, Any]) -> str:
-    """Seals one part of an object into the store, whose receipt for it is given back.
+def store_part(plain: bytes, started: dict[str, Any]) -> str | None:
+    """Seals one part of an object into the store, whose receipt for it is given back; None of one that is joined.
 
     started: documents' answer to `start_part`, which has written down what these bytes are. Refuses: Unavailable.
     """
+    if started["put_url"] is None:
+        return None
     version_id = started["version_id"]
     key = clients().keys.receive(started["sealed_key"], version_id.encode())
     blocks = list(seal_part(plain, key, version_id, started["first_segment"], last=started["last"]))

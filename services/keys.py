@@ -6,12 +6,21 @@ master keys come from a key file; an outside key service takes its place by bein
 
 from __future__ import annotations
 
+import logging
 import stat
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
 from services import sealing
 from services.settings import Settings
+
+READ_AGAIN = 2.0
+"""Seconds at least between two looks into a key file for a key that a process does not know."""
+
+log = logging.getLogger(__name__)
 
 
 class MasterKeys(Protocol):
@@ -31,8 +40,8 @@ class MasterKeys(Protocol):
 class KeyFile(sealing.KeySet):
     """Master keys out of a file: {"current": name, "keys": {name: 32 bytes in base64, …}}.
 
-    To rotate: add a key, name it as the current one, restart; when no owner's key is left under the old one (the
-    service says so in its log), take that one out. It must be readable by its owner alone.
+    To rotate: add a key, name it as the current one, restart, replica by replica; when no owner's key is left under
+    the old one (the service says so in its log), take that one out. It must be readable by its owner alone.
     """
 
     @classmethod
@@ -42,6 +51,54 @@ class KeyFile(sealing.KeySet):
         if stat.S_IMODE(file.stat().st_mode) & 0o077:
             raise ValueError("the key file is open to others than its owner")
         return cls.of_json(file.read_text())
+
+
+class FollowedKeyFile:
+    """The keys of a file that may be written anew while the process runs: read again where none of them opens.
+
+    What is wrapped does not name its key, so a replica that was restarted first with a new one is known by that alone.
+    The current key is that of the file too: a process that kept the old one would wrap back what others wrapped anew,
+    and go on under a key that is about to be taken out. `clock`: seconds that only grow.
+    """
+
+    def __init__(self, path: str, clock: Callable[[], float] = time.monotonic) -> None:
+        """Raises ValueError when it is open to others or no key file; OSError when missing."""
+        self._path = path
+        self._clock = clock
+        self._keys = KeyFile.read(path)
+        self._not_before = clock()
+        self._lock = threading.Lock()
+
+    @property
+    def current(self) -> str:
+        """The name of the key that wraps from now on."""
+        return self._keys.current
+
+    def wrap(self, key: bytes, context: bytes) -> bytes:
+        """An owner's key under the current master key, bound to `context`."""
+        return self._keys.wrap(key, context)
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        """The owner's key, whichever master key wraps it. Raises BytesTampered when none does."""
+        known = self._keys
+        try:
+            return known.unwrap(wrapped, context)
+        except sealing.BytesTampered:
+            read = self._read_after(known)
+            if read is known:
+                raise
+            return read.unwrap(wrapped, context)
+
+    def _read_after(self, known: KeyFile) -> KeyFile:
+        """The keys as another has read them meanwhile, or as the file has them now; `known` where it is no use."""
+        with self._lock:
+            if self._keys is known and self._clock() >= self._not_before:
+                self._not_before = self._clock() + READ_AGAIN
+                try:
+                    self._keys = KeyFile.read(self._path)
+                except (OSError, ValueError) as broken:  # being written, perhaps: what was known still opens the rest
+                    log.warning("key file not read again", extra={"kind": type(broken).__name__})
+            return self._keys
 
 
 class Keys:
@@ -62,7 +119,7 @@ class Keys:
 
         Raises ValueError when it is open to others or no key file; OSError when missing.
         """
-        return cls(KeyFile.read(settings.master_key_file))
+        return cls(FollowedKeyFile(settings.master_key_file))
 
     @property
     def master_key_id(self) -> str:

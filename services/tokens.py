@@ -99,6 +99,10 @@ class Caller:
     scope: str | None = None
     purpose: str | None = None
 
+    def may_ask(self, scope: str) -> bool:
+        """Whether this is a person, or software that was given this scope."""
+        return self.scope is None or scope in self.scope.split()
+
     @property
     def acts_as(self) -> str:
         """Who repeats a request by its key: the account, and for software also the person it acts for."""

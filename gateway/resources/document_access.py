@@ -14,6 +14,7 @@ from gateway.schemas import records, rights
 document_access = APIBlueprint("document_access", __name__)
 
 _DOCUMENT = "/documents/<uuid:document_id>"
+_CHANGE_REFUSALS = ("document_not_found", "not_allowed", "document_unfinished")
 _WHO = {"professional": "professional_id", "patient": "patient_id", "establishment": "establishment_id"}
 
 
@@ -33,7 +34,7 @@ def list_restrictions(document_id: str) -> Any:
 @operation(
     document_access, "PUT", f"{_DOCUMENT}/restrictions/<uuid:professional_id>",
     summary="Hide a document from a professional", status=204, body=shapes.RestrictionWanted,
-    refuses=("document_not_found", "not_allowed"),
+    refuses=_CHANGE_REFUSALS,
 )  # fmt: skip
 def restrict_document(document_id: str, professional_id: str, body: dict[str, Any]) -> Any:
     """By the holder's side, at once, whatever the professional's grounds; an author goes on reading what they wrote."""
@@ -42,7 +43,7 @@ def restrict_document(document_id: str, professional_id: str, body: dict[str, An
 
 @operation(
     document_access, "DELETE", f"{_DOCUMENT}/restrictions/<uuid:professional_id>",
-    summary="Show a document to a professional again", status=204, refuses=("document_not_found", "not_allowed"),
+    summary="Show a document to a professional again", status=204, refuses=_CHANGE_REFUSALS,
 )  # fmt: skip
 def unrestrict_document(document_id: str, professional_id: str) -> Any:
     """By the holder's side; they see it as far as their grounds go."""
@@ -55,7 +56,7 @@ def unrestrict_document(document_id: str, professional_id: str) -> Any:
 @operation(
     document_access, "POST", f"{_DOCUMENT}/patient-block", summary="Block a document for the patient",
     answer=shapes.PatientBlockSet, status=201, body=shapes.PatientBlockWanted, once=True,
-    refuses=("document_not_found", "not_allowed"),
+    refuses=_CHANGE_REFUSALS,
 )  # fmt: skip
 def block_document(document_id: str, body: dict[str, Any]) -> Any:
     """By a professional, until it was explained in person: it is absent from all that the holder's side sees."""
@@ -74,7 +75,7 @@ def read_patient_block(document_id: str) -> Any:
 
 @operation(
     document_access, "DELETE", f"{_DOCUMENT}/patient-block", summary="Release a document for the patient", status=204,
-    refuses=("document_not_found", "not_allowed"),
+    refuses=_CHANGE_REFUSALS,
 )  # fmt: skip
 def release_document(document_id: str) -> Any:
     """By a professional, once it was explained; the access history shows all that happened meanwhile."""
@@ -86,7 +87,7 @@ def release_document(document_id: str) -> Any:
 
 @operation(
     document_access, "PUT", f"{_DOCUMENT}/withholding", summary="Hide a document from the legal representatives",
-    status=204, refuses=("document_not_found", "not_allowed"),
+    status=204, refuses=_CHANGE_REFUSALS,
 )  # fmt: skip
 def withhold_document(document_id: str) -> Any:
     """Of a minor whom a physician holds to be autonomous; by the minor, or by a professional who may deposit such."""
@@ -95,7 +96,7 @@ def withhold_document(document_id: str) -> Any:
 
 @operation(
     document_access, "DELETE", f"{_DOCUMENT}/withholding", summary="Show a document to the legal representatives again",
-    status=204, refuses=("document_not_found", "not_allowed"),
+    status=204, refuses=_CHANGE_REFUSALS,
 )  # fmt: skip
 def show_document(document_id: str) -> Any:
     """By whoever may hide it."""

@@ -110,7 +110,8 @@ def read_content(document_id: str, query: dict[str, Any]) -> Response:
 
 @operation(
     documents, "PUT", "/documents/<uuid:document_id>/confidentiality", summary="Change the level of a document",
-    answer=shapes.ConfidentialitySet, body=shapes.Confidentiality, refuses=("document_not_found", "not_allowed"),
+    answer=shapes.ConfidentialitySet, body=shapes.Confidentiality,
+    refuses=("document_not_found", "not_allowed", "document_unfinished"),
 )  # fmt: skip
 def change_confidentiality(document_id: str, body: dict[str, Any]) -> Any:
     """Standard, confidential or private; at once, for every reader."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -14,12 +15,15 @@ from services.documents import rules, rules_ends, store, store_deposits, store_v
 from services.documents.contract import (
     CommittedDeposit,
     DepositableType,
+    DocumentBlocked,
     DocumentDeposited,
     DocumentGone,
     DocumentNotFound,
     DocumentPage,
     DocumentRejected,
+    DocumentUnfinished,
     DocumentVersioned,
+    DocumentWithheld,
     Item,
     TypeNotDepositable,
     UploadNotFound,
@@ -82,7 +86,8 @@ def held(
 
     may: the rule that lets them. look: `store.seen_document` where nothing changes. at: of the trace, None for now.
 
-    Refuses: DocumentNotFound where it is not visible, NotAllowed where the rule says no.
+    Refuses: DocumentNotFound where it is not visible, NotAllowed where the rule says no; DocumentUnfinished for a
+    change of what did not pass: nobody but who deposited it ever hears of it.
     """
     row = look(session, scope, place.record_id or new_id(), place.document_id or new_id())
     if row is None:
@@ -90,6 +95,9 @@ def held(
     grant = may(scope, facts_of(row))
     if grant is None:
         return refuse(session, caller, action, NotAllowed(), record_id=place.home_id, object_id=row.document_id)
+    if look is store.lock_document and row.state == "rejected":
+        unfinished = DocumentUnfinished()
+        return refuse(session, caller, action, unfinished, record_id=place.home_id, object_id=row.document_id)
     allow(session, caller, action, grant, record_id=place.home_id, object_id=row.document_id, at=at)
     return row
 
@@ -144,6 +152,23 @@ def repeated(session: Session, caller: Caller, upload: store.Row, sha256: str) -
         "document_id": upload.document_id, "version_id": upload.version_id, "record_id": upload.record_id,
         "duplicate_of": upload.duplicate_of,
     }  # fmt: skip
+
+
+def tell(session: Session, row: store.Row, change: Any) -> None:
+    """Emits what befell a document that others have heard of; of what is still looked at `shown` tells all at once."""
+    if row.state == "available":
+        emit(session, change)
+
+
+def shown(row: store.Row) -> list[Any]:
+    """The events of a new document that others may see from now on: its deposit, and what hides it already."""
+    told: list[Any] = [deposited(row)]
+    if row.patient_blocked_at is not None:
+        told.append(DocumentBlocked(row.record_id, row.document_id, rfc3339(row.patient_blocked_at)))
+    if row.withheld_at is not None:
+        since = rfc3339(row.withheld_at)
+        told.append(DocumentWithheld(row.record_id, row.document_id, True, since, since))
+    return told
 
 
 def deposited(row: store.Row) -> DocumentDeposited:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.bus import emit, rpc
+from services.bus import rpc
 from services.db import new_id, now, rfc3339
 from services.documents import answers, rules, store
 from services.documents.asking import Asking
@@ -24,8 +24,8 @@ class Confidentiality(Asking):
         a document already has changes nothing and is traced all the same.
 
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign; NotAllowed to a reader who may not
-        deposit the category on a ground that reaches the document; InvalidInput (level, risk_accepted)
-        [RGD 6(3), seed 002].
+        deposit the category on a ground that reaches the document; DocumentUnfinished for what did not pass;
+        InvalidInput (level, risk_accepted) [RGD 6(3), seed 002].
         """
         answers.require(level=rules.is_level(level), risk_accepted=risk_accepted is True)
         place = self._find(document_id)
@@ -38,7 +38,7 @@ class Confidentiality(Asking):
             if row.level != level:
                 at = now()
                 store.set_level(session, row.document_id, level, level_id=new_id(), account_id=caller.account_id, at=at)
-                emit(session, ConfidentialityChanged(
+                answers.tell(session, row, ConfidentialityChanged(
                     record_id=row.record_id, document_id=row.document_id, level=level, previous=row.level,
                     changed_at=rfc3339(at),
                 ))  # fmt: skip

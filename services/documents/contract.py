@@ -310,7 +310,7 @@ class MediaTypeNotAllowed(Refusal):
 
 REJECTIONS: tuple[str, ...] = (
     "broken", "encrypted", "entities", "too_large_inside", "too_many_pixels", "too_many_pages", "infected",
-    "wrong_kind", "wrong_patient", "too_slow", "prescription_given",
+    "wrong_kind", "too_slow", "prescription_given",
 )  # fmt: skip
 """Why bytes that looked right at the door did not pass the close look, or came too late [decisions, Bytes]."""
 

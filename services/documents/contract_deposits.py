@@ -148,10 +148,13 @@ class UploadInParts(TypedDict):
 
 
 class StartedPart(TypedDict):
-    """Answer of `start_part`: where to put this part, and the key of the whole object."""
+    """Answer of `start_part`: where to put this part, and the key of the whole object.
+
+    put_url: None where the parts are joined already, this one among them: there is nothing to put.
+    """
 
     version_id: str
-    put_url: str
+    put_url: str | None
     sealed_key: str
     first_segment: int
     last: bool

@@ -51,6 +51,7 @@ PREPARE = "prepare_deposit"
 """What an Idempotency-Key stands for, of whichever deposit of one file."""
 
 SCOPE = "system/DocumentReference.c"
+READ_SCOPE = "system/DocumentReference.rs"
 
 
 class Deposits(Tries):
@@ -106,8 +107,9 @@ class Deposits(Tries):
     ) -> PreparedDeposit | Refusal:
         """Notes what a CDA document says of itself in its header: code, title, effective time, language, patient.
 
-        header: type_code, title, act_date, language, patient_ids and author_ids ({root, extension} each); the patient
-        must be the record's, by a matricule they have or had. An author counts where the token of software names none.
+        header: type_code, title, act_date, language, author_ids ({root, extension} each) and patient_ids, a list of
+        such for each patient it names; every one must be the record's, by one matricule that they have or had. An
+        author counts where the token of software names none.
 
         Refuses: as `prepare_deposit`; TypeCodeUnknown, WrongPatient [CDA R2; domain, Documents].
         """
@@ -121,7 +123,7 @@ class Deposits(Tries):
         said = {"type": kind.slug, **rules_deposits.words_of(header, kind)}
         described, body = answers_deposits.described([said]), {"record_id": record_id, "header": header}
         return self._prepare_one(
-            caller, "prepare_cda", body, record_id, described, author, gateway_key, patient_ids=header["patient_ids"]
+            caller, PREPARE, body, record_id, described, author, gateway_key, patient_ids=header["patient_ids"]
         )
 
     @rpc(scope=SCOPE)
@@ -221,7 +223,7 @@ class Deposits(Tries):
     def _prepare_one(
         self, caller: Caller, operation: str, body: dict[str, Any], record_id: str, described: list[Metadata],
         author: str | None, gateway_key: str | None, size: int | None = None, *, holder_side: bool = False,
-        patient_ids: list[dict[str, str]] | None = None,
+        patient_ids: list[list[dict[str, str]]] | None = None,
     ) -> PreparedDeposit | Refusal:  # fmt: skip
         asked = rules.canonical_id(record_id)
         who = self._depositor(caller, asked, author)
@@ -278,20 +280,20 @@ class Deposits(Tries):
             refusal = contract.WrongPatient()
         return refusal and answers.refuse(session, who.caller, CREATED, refusal, record_id=record_id)
 
-    def _is_patient(self, caller: Caller, who: Depositor, patient_ids: list[dict[str, str]]) -> bool:
+    def _is_patient(self, caller: Caller, who: Depositor, patient_ids: list[list[dict[str, str]]]) -> bool:
         """Whether these identifiers are of the record's patient; only asked where the caller has a ground."""
-        matricules = rules_deposits.matricules_in(patient_ids)
-        if who.refusal is not None or who.scope.patient_id is None or len(matricules) != 1:
+        matricule = rules_deposits.matricule_of(patient_ids)
+        if who.refusal is not None or who.scope.patient_id is None or matricule is None:
             return False
-        told = self.directory.has_matricule(caller.context, patient_id=who.scope.patient_id, matricule=matricules.pop())
+        told = self.directory.has_matricule(caller.context, patient_id=who.scope.patient_id, matricule=matricule)
         return told["has"] is True
 
     def _record_key(self, session: Session, record_id: str, found: bytes | None) -> bytes:
         """The record's key, which it is given now where none was found."""
         if found is not None:
             return bytes(found)
-        fresh = self.keys.new(record_id)
-        made = store.add_record_key(session, record_id, fresh, self.keys.master_key_id, now())
+        named = self.keys.master_key_id  # before: should another become the current one, it is wrapped anew
+        made = store.add_record_key(session, record_id, self.keys.new(record_id), named, now())
         if made is None:  # deleted since dossier was asked
             raise RecordNotFound()
         return made
@@ -332,7 +334,7 @@ class Deposits(Tries):
                 answers_deposits.made(who, upload, put, stored[put["upload_id"]], at, submission_id)
                 for upload, put in zip(uploads, puts, strict=True)
             ]
-            like = store_deposits.same_bytes(session, who.scope, asked_of, [each.version["sha256"] for each in made])
+            like = self._like(session, who, asked_of, made)
             written = self._written(session, who, asked_of, made, submission_id, against, like)
             if gateway_key is not None:
                 written["documents"][0]["slot"] = self._slot(session, caller, gateway_key)
@@ -371,6 +373,17 @@ class Deposits(Tries):
                 return UploadIncomplete()
             stored[put["upload_id"]] = found
         return refusal or stored
+
+    def _like(
+        self, session: Session, who: Depositor, record_id: str, made: Sequence[answers_deposits.Made]
+    ) -> dict[bytes, str]:
+        """By digest, what is pointed out of the record: nothing to software that may not read there.
+
+        It is asked of the database all the same, so that no answer is sooner there than another.
+        """
+        digests = [each.version["sha256"] for each in made]
+        found = store_deposits.same_bytes(session, who.scope, record_id, digests)
+        return found if who.caller.may_ask(READ_SCOPE) else {}
 
     def _written(
         self, session: Session, who: Depositor, record_id: str, made: list[answers_deposits.Made],

@@ -55,7 +55,8 @@ def finish(session: Session, version_id: str, findings: Findings, at: datetime) 
     store_examining.settle(session, version_id, "available", None, at)
     if store_examining.show(session, row.document_id, version_id, row.number):
         _keep(session, row, findings, at, AT_FIRST)
-        emit(session, answers.deposited(row) if row.number == 1 else answers.versioned(row, at))
+        for event in answers.shown(row) if row.number == 1 else [answers.versioned(row, at)]:
+            emit(session, event)
     return True
 
 

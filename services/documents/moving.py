@@ -39,6 +39,6 @@ class Moving(Service):
         if record_id is None:
             return  # a circle of old and new: the news that opens it is still on its way
         if store.record_key(session, record_id) is None:
-            key = self.keys.new(record_id)
-            store.add_record_key(session, record_id, key, self.keys.master_key_id, now())
+            named = self.keys.master_key_id  # before, as in a deposit
+            store.add_record_key(session, record_id, self.keys.new(record_id), named, now())
         store_moves.move(session, told.merged_record_id, record_id)

@@ -69,8 +69,8 @@ class Parts(Deposits):
     ) -> StartedPart | Refusal:
         """Gives the key and a URL for one part, whose plain bytes the gateway holds and has measured.
 
-        number: from 1. size, sha256: of the part. The first of all parts begins the object. Leaves no trace: the
-        deposit does.
+        number: from 1. size, sha256: of the part. The first of all parts begins the object. Of a part that is in the
+        joined object already there is no URL. Leaves no trace: the deposit does.
 
         Refuses: UploadNotFound (also once it is a document), UploadExpired; InvalidInput (a number or a size that this
         upload has not); PartChanged for other bytes than those the part was begun with; Unavailable.
@@ -92,9 +92,10 @@ class Parts(Deposits):
             begun = store_parts.attempt(session, asked)
             if begun is None:  # deposited or swept meanwhile
                 return answers.refuse_upload(session, caller, asked)
-            if not store_parts.note_part(session, begun.version_id, number, size, bytes.fromhex(sha256)):
+            noted = store_parts.note_part(session, begun.version_id, number, size, bytes.fromhex(sha256))
+            if noted is None:
                 return answers.refuse(session, caller, CREATED, PartChanged(), record_id=upload.record_id)
-            return {
+            started: StartedPart = {
                 "version_id": begun.version_id,
                 "put_url": self.blobs.part_url(
                     begun.version_id, begun.multipart_id, number, contract.URL_LIFETIME
@@ -103,6 +104,9 @@ class Parts(Deposits):
                 "first_segment": rules_parts.first_segment(number),
                 "last": number == rules_parts.count(upload.size),
             }  # fmt: skip
+        if noted.etag is not None and self._whole(begun, upload.size) is not None:
+            started["put_url"] = None  # the store takes no part of what it has joined
+        return started
 
     @rpc(scope=_SCOPE)
     def finish_part(
@@ -162,10 +166,15 @@ class Parts(Deposits):
 
     def _joined(self, begun: store.Row, etags: dict[int, str], size: int) -> Stored | None:
         """What the store holds once the parts are together, None where that is not the whole of them."""
-        there: Stored | None = self.blobs.stored(begun.version_id)
-        if there is None or there.size != sealed_size(size):
+        there = self._whole(begun, size)
+        if there is None:
             self.blobs.join_parts(begun.version_id, begun.multipart_id, etags)
-            there = self.blobs.stored(begun.version_id)
+            there = self._whole(begun, size)
+        return there
+
+    def _whole(self, begun: store.Row, size: int) -> Stored | None:
+        """The object of all parts, None where they are not joined yet."""
+        there: Stored | None = self.blobs.stored(begun.version_id)
         return there if there is not None and there.size == sealed_size(size) else None
 
     def _in_parts(self, session: Session, caller: Caller, upload_id: str) -> Any | Refusal:

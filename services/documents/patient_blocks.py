@@ -40,7 +40,8 @@ class PatientBlocks(Asking):
 
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign; NotAllowed to the holder side, to a
         professional who may not deposit its category on a ground that reaches it, and for what the holder deposited;
-        InvalidInput (reason); RequestInFlight, KeyReused [L14 16(5); domain, Confidentiality].
+        DocumentUnfinished for what did not pass; InvalidInput (reason); RequestInFlight, KeyReused [L14 16(5); domain,
+        Confidentiality].
         """
         clean = rules_hidden.read_reason(reason)
         if clean is None:
@@ -63,7 +64,7 @@ class PatientBlocks(Asking):
                     session, row.document_id, block_id=new_id(), professional_id=scope.author_id or "",
                     account_id=caller.account_id, reason=clean, at=since,
                 )  # fmt: skip
-                emit(session, DocumentBlocked(row.record_id, row.document_id, rfc3339(since)))
+                answers.tell(session, row, DocumentBlocked(row.record_id, row.document_id, rfc3339(since)))
             answer: PatientBlock = {"document_id": row.document_id, "blocked": True, "since": rfc3339(since)}
             remember(session, caller, "block_document", said, answer)
             return answer
@@ -72,7 +73,7 @@ class PatientBlocks(Asking):
     def release_document(self, caller: Caller, *, document_id: str) -> PatientBlock | Refusal:
         """Shows a document to the holder side again, now that it was explained; released already, nothing changes.
 
-        Refuses: DocumentNotFound, NotAllowed, as `block_document` [L14 16(5)].
+        Refuses: DocumentNotFound, NotAllowed, DocumentUnfinished, as `block_document` [L14 16(5)].
         """
         place = self._find(document_id)
         scope = self._scope(caller, place.record_id)
@@ -168,4 +169,4 @@ def _take_step(
 def _release(session: Session, row: Any, since: datetime, *, how: str, released_by: str | None, at: datetime) -> None:
     store_hidden.release(session, row.document_id, how=how, released_by=released_by, at=at)
     hidden = None if row.withheld_at is None else "withheld"
-    emit(session, DocumentReleased(row.record_id, row.document_id, rfc3339(at), rfc3339(since), hidden))
+    answers.tell(session, row, DocumentReleased(row.record_id, row.document_id, rfc3339(at), rfc3339(since), hidden))

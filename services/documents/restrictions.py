@@ -24,8 +24,8 @@ class Restrictions(Asking):
         risk_accepted, risk_version: that "I understand and accept the risks" was accepted, in which wording; kept.
 
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign; NotAllowed to who is not of the holder
-        side; InvalidInput (professional_id, also of nobody in the directory, which is open to everybody; risk_accepted,
-        risk_version) [RGD 6(3); domain, Confidentiality].
+        side; DocumentUnfinished for what did not pass; InvalidInput (professional_id, also of nobody in the directory,
+        which is open to everybody; risk_accepted, risk_version) [RGD 6(3); domain, Confidentiality].
         """
         whom = _professional(professional_id)
         answers.require_risk(risk_accepted, risk_version, RISK_WORDINGS)
@@ -53,7 +53,8 @@ class Restrictions(Asking):
     def unrestrict_document(self, caller: Caller, *, document_id: str, professional_id: str) -> RestrictionOf | Refusal:
         """Lets a professional see the document again as their grounds say; where nothing hid it, nothing changes.
 
-        Refuses: DocumentNotFound, NotAllowed, InvalidInput (professional_id), as `restrict_document` [RGD 6(3)].
+        Refuses: DocumentNotFound, NotAllowed, DocumentUnfinished, InvalidInput (professional_id), as
+        `restrict_document` [RGD 6(3)].
         """
         whom = _professional(professional_id)
         place = self._find(document_id)

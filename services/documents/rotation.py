@@ -34,6 +34,7 @@ class Rotation(Service):
 
     def _rotate_some(self, place: str | None) -> tuple[list[str], int]:
         """Looks at some record keys after a place: which, and how many of them are under the current one now."""
+        # named before they are wrapped: should another become the current one meanwhile, they are wrapped once more
         current, anew = self.keys.master_key_id, {}
         with self.db.transaction() as session:
             held = store_keys.hold_others(session, current, place, ROTATED_AT_ONCE)

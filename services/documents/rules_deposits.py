@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from services.documents.contract import MATRICULE_ROOT, MOST_AT_ONCE
@@ -68,10 +69,9 @@ def require_header(header: object) -> dict[str, Any]:
         raise _invalid("/header", "object")
     if any(header[name] is not None and not isinstance(header[name], str) for name in texts):
         raise _invalid("/header", "invalid")
-    for name in lists:
-        for each in header[name]:
-            if set(each) != {"root", "extension"} or not all(isinstance(word, str) for word in each.values()):
-                raise _invalid("/header", "object")
+    for each in chain(header["author_ids"], *header["patient_ids"]):
+        if set(each) != {"root", "extension"} or not all(isinstance(word, str) for word in each.values()):
+            raise _invalid("/header", "object")
     return header
 
 
@@ -85,6 +85,16 @@ def words_of(header: Mapping[str, Any], kind: DocumentType) -> dict[str, Any]:
     title = " ".join((header["title"] or "").split())[:_AHEAD]
     language = (header["language"] or "")[:2].lower() or None
     return {"title": title or kind.label_fr, "act_date": header["act_date"], "language": language}
+
+
+def matricule_of(patients: Sequence[Sequence[Mapping[str, str]]]) -> str | None:
+    """The one matricule by which each of the patients that a document names is named; None where there is none such.
+
+    A document that is about somebody else besides lies in the record of neither.
+    """
+    named = {frozenset(matricules_in(ids)) for ids in patients}
+    matricules = named.pop() if len(named) == 1 else frozenset()
+    return next(iter(matricules)) if len(matricules) == 1 else None
 
 
 def matricules_in(ids: Sequence[Mapping[str, str]]) -> set[str]:

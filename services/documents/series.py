@@ -179,8 +179,7 @@ class Series(Deposits):
     def _put_in(self, session: Session, several: Sequence[Judged]) -> Iterator[tuple[str, Deposited]]:
         """Writes what goes into one record by the same rights, and says what the answer is for each slot."""
         who, record_id = several[0].who, several[0].record_id
-        digests = [each.made.version["sha256"] for each in several]
-        like = store_deposits.same_bytes(session, who.scope, record_id, digests)
+        like = self._like(session, who, record_id, [each.made for each in several])
         for each in several:
             caller = each.filled.caller
             speak_for(session, caller)

@@ -137,6 +137,7 @@ _BLOCK = (
         patient_blocks.c.block_id, patient_blocks.c.document_id, patient_blocks.c.professional_id,
         patient_blocks.c.since, patient_blocks.c.reminded_at, patient_blocks.c.escalated_at,
         documents.c.record_id, documents.c.home_record_id, documents.c.author_id, documents.c.withheld_at,
+        documents.c.state,
     )
     .select_from(patient_blocks.join(documents, documents.c.document_id == patient_blocks.c.document_id))
     .where(patient_blocks.c.until.is_(None), documents.c.state == "available")

@@ -53,15 +53,15 @@ def note_begun(session: Session, version_id: str, multipart_id: str) -> bool:
     return session.execute(noted).first() is not None
 
 
-def note_part(session: Session, version_id: str, number: int, size: int, sha256: bytes) -> bool:
-    """Writes down what a part is before it is sealed; False when it was begun with other bytes."""
+def note_part(session: Session, version_id: str, number: int, size: int, sha256: bytes) -> Row | None:
+    """Writes down what a part is before it is sealed; its receipt, or None when it was begun with other bytes."""
     row = insert(upload_parts).values(version_id=version_id, number=number, size=size, sha256=sha256)
     session.execute(row.on_conflict_do_nothing())
-    same = sa.exists().where(
+    same = sa.select(upload_parts.c.etag).where(
         upload_parts.c.version_id == version_id, upload_parts.c.number == number, upload_parts.c.size == size,
         upload_parts.c.sha256 == sha256,
     )  # fmt: skip
-    return bool(session.scalar(sa.select(same)))
+    return session.execute(same).first()
 
 
 def note_stored(session: Session, version_id: str, number: int, etag: str) -> None:

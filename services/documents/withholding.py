@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.bus import emit, rpc
+from services.bus import rpc
 from services.db import new_id, now, rfc3339
 from services.documents import answers, rules_hidden, store_hidden
 from services.documents.asking import Asking
@@ -22,7 +22,7 @@ class Withholdings(Asking):
         to decide alone.
 
         Refuses: DocumentNotFound, the same for unknown, hidden and foreign; NotAllowed to everybody else, and where
-        the minor is not held to be autonomous [L14 13].
+        the minor is not held to be autonomous; DocumentUnfinished for what did not pass [L14 13].
         """
         place = self._find(document_id)
         scope, at = self._scope(caller, place.record_id), now()
@@ -36,7 +36,8 @@ class Withholdings(Asking):
                 store_hidden.withhold(
                     session, row.document_id, withholding_id=new_id(), account_id=caller.account_id, at=at
                 )
-                emit(session, DocumentWithheld(row.record_id, row.document_id, True, rfc3339(at), rfc3339(at)))
+                told = DocumentWithheld(row.record_id, row.document_id, True, rfc3339(at), rfc3339(at))
+                answers.tell(session, row, told)
             return {"document_id": row.document_id, "withheld": True}
 
     @rpc
@@ -45,7 +46,7 @@ class Withholdings(Asking):
 
         By who may withhold it; the minor who has come of age keeps this right.
 
-        Refuses: DocumentNotFound, NotAllowed, as `withhold_document` [L14 13].
+        Refuses: DocumentNotFound, NotAllowed, DocumentUnfinished, as `withhold_document` [L14 13].
         """
         place = self._find(document_id)
         scope = self._scope(caller, place.record_id)
@@ -57,5 +58,6 @@ class Withholdings(Asking):
                 at = now()
                 store_hidden.show(session, row.document_id, at)
                 since = rfc3339(row.withheld_at)
-                emit(session, DocumentWithheld(row.record_id, row.document_id, False, rfc3339(at), since))
+                told = DocumentWithheld(row.record_id, row.document_id, False, rfc3339(at), since)
+                answers.tell(session, row, told)
             return {"document_id": row.document_id, "withheld": False}

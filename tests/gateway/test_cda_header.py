@@ -48,10 +48,16 @@ def test_the_same_header_in_whatever_pieces_and_not_a_byte_lost(size: int) -> No
     header = Header(pieces(WHOLE, size))
     assert header.facts == {
         "type_code": "34112-3", "title": "Lettre de sortie nº 7 & suite", "act_date": "2026-11-20", "language": "fr-LU",
-        "patient_ids": [{"root": "1.3.182.4.4", "extension": "1990010112345"}, {"root": "1.2.250", "extension": ""}],
+        "patient_ids": [[{"root": "1.3.182.4.4", "extension": "1990010112345"}, {"root": "1.2.250", "extension": ""}]],
         "author_ids": [{"root": "2.25", "extension": "x"}],
     }  # fmt: skip
     assert b"".join(header.blocks()) == WHOLE
+
+
+def test_the_identifiers_of_each_patient_stay_together() -> None:
+    target = '<recordTarget><patientRole><id root="9.9" extension="x"/></patientRole></recordTarget>'
+    several = HEAD.replace("<author>", target + "<recordTarget><patientRole/></recordTarget><author>") + BODY
+    assert facts(several)["patient_ids"] == [*facts(WHOLE)["patient_ids"], [{"root": "9.9", "extension": "x"}], []]
 
 
 def test_no_more_is_read_than_the_header() -> None:
@@ -76,6 +82,7 @@ def test_no_more_is_read_than_the_header() -> None:
         "<!DOCTYPE ClinicalDocument SYSTEM 'http://example.org/x.dtd'>" + HEAD.split("?>", 2)[2] + BODY,
         HEAD.replace("Lettre", "&unknown;") + BODY, HEAD + "<x>" * 100 + BODY, HEAD.encode("utf-16") + BODY.encode(),
         HEAD.replace("<id root", "<id root='1'/><id root='1'/>" * 60 + "<id root") + BODY,
+        HEAD.replace("<author>", "<recordTarget><patientRole/></recordTarget>" * 60 + "<author>") + BODY,
         HEAD.replace("<custodian>", "<!--" + "x" * HEAD_LIMIT + "--><custodian>") + BODY,
     ],
 )  # fmt: skip

@@ -320,3 +320,9 @@ def test_a_range_behind_the_file_cannot_be_satisfied(asked: Any) -> None:
     with pytest.raises(Refusal) as refused:
         content._within(asked, 100)
     assert refused.value.code == "range_not_satisfiable" and refused.value.detail == {"size": 100}
+
+
+def test_of_a_part_that_is_joined_already_nothing_is_put(store: Store) -> None:
+    started = {**store.start(), "first_segment": 0, "last": True}
+    assert streams.store_part(b"x", started | {"put_url": None}) is None and store.raw(started) is None
+    assert streams.store_part(b"x", started) and store.raw(started) is not None

@@ -105,6 +105,22 @@ def test_the_matricules_of_a_header_are_those_under_their_root(ids: Any, found: 
     assert rules_deposits.matricules_in(named) == found
 
 
+OWN, OTHER = ((MATRICULE_ROOT, "1990010112345"), (MATRICULE_ROOT, "1990010112346"))
+
+
+@pytest.mark.parametrize(
+    ("patients", "found"),
+    [
+        ([[OWN]], "1990010112345"), ([[OWN, ("9.9", "x")], [("9.9", "y"), OWN]], "1990010112345"), ([], None),
+        ([[]], None), ([[("9.9", "x")]], None), ([[OWN], []], None), ([[OWN], [("9.9", "1990010112346")]], None),
+        ([[OWN], [OTHER]], None), ([[OWN, OTHER]], None), ([[OWN, OTHER], [OWN, OTHER]], None),
+    ],
+)  # fmt: skip
+def test_every_patient_of_a_header_is_the_one_that_its_one_matricule_names(patients: Any, found: str | None) -> None:
+    named = [[{"root": root, "extension": extension} for root, extension in ids] for ids in patients]
+    assert rules_deposits.matricule_of(named) == found
+
+
 def test_every_type_with_a_code_is_found_by_it_and_by_no_other() -> None:
     by_code = rules_deposits.types_by_code(TYPES)
     coded = [kind for kind in TYPES.values() if kind.loinc]

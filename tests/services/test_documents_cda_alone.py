@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from services.documents.contract import (
     WrongPatient,
 )
 from services.dossier.contract import RecordNotFound
-from services.refusals import InvalidInput
+from services.refusals import InvalidInput, KeyReused
 from services.settings import Settings
 from services.tokens import Caller
 from tests.builders import House, any_matricule, birth_date, caller, pdf
@@ -49,7 +50,9 @@ class Clinic(Ward):
     def header(self, **changes: Any) -> dict[str, Any]:
         return {
             "type_code": "11488-4", "title": "Lettre de sortie", "act_date": "2026-11-20", "language": "fr-LU",
-            "patient_ids": [{"root": MATRICULE_ROOT, "extension": self.matricule}, {"root": "1.2.3", "extension": "7"}],
+            "patient_ids": [
+                [{"root": MATRICULE_ROOT, "extension": self.matricule}, {"root": "1.2.3", "extension": "7"}]
+            ],
             "author_ids": [{"root": "1.2.3", "extension": "x"}], **changes,
         }  # fmt: skip
 
@@ -99,23 +102,45 @@ def test_a_document_without_title_and_day_is_called_by_its_type(clinic: Clinic) 
 
 
 @pytest.mark.parametrize(
-    "ids",
+    "patients",
     [
-        [], [{"root": MATRICULE_ROOT, "extension": ""}], [{"root": "1.2.3", "extension": "own"}],
-        [{"root": MATRICULE_ROOT, "extension": "own"}, {"root": MATRICULE_ROOT, "extension": "other"}],
-        [{"root": MATRICULE_ROOT, "extension": "other"}],
+        [], [[]], [[{"root": MATRICULE_ROOT, "extension": ""}]], [[{"root": "1.2.3", "extension": "own"}]],
+        [[{"root": MATRICULE_ROOT, "extension": "own"}, {"root": MATRICULE_ROOT, "extension": "other"}]],
+        [[{"root": MATRICULE_ROOT, "extension": "other"}]],
+        [[{"root": MATRICULE_ROOT, "extension": "own"}], [{"root": "9.9", "extension": "other"}]],
+        [[{"root": "9.9", "extension": "other"}], [{"root": MATRICULE_ROOT, "extension": "own"}]],
+        [[{"root": MATRICULE_ROOT, "extension": "own"}], [{"root": MATRICULE_ROOT, "extension": "other"}]],
+        [[{"root": MATRICULE_ROOT, "extension": "own"}], []],
     ],
 )  # fmt: skip
-def test_a_document_that_does_not_name_the_records_patient_is_refused(
-    clinic: Clinic, ids: list[dict[str, str]]
+def test_a_document_that_does_not_name_the_records_patient_alone_is_refused(
+    clinic: Clinic, patients: list[list[dict[str, str]]]
 ) -> None:
     words = {"own": clinic.matricule, "other": any_matricule(), "": ""}
-    named = [{**each, "extension": words[each["extension"]]} for each in ids]
+    named = [[{**each, "extension": words[each["extension"]]} for each in ids] for ids in patients]
     with pytest.raises(WrongPatient):
         clinic.cda(clinic.present(), patient_ids=named)
     [trace] = clinic.traces()
     assert (trace["outcome"], trace["reason"], trace["record_id"]) == ("refused", "wrong_patient", clinic.record_id)
     assert clinic.matricule not in json.dumps(clinic.house.events("documents"))
+
+
+def test_a_document_that_names_the_records_patient_twice_is_taken(clinic: Clinic) -> None:
+    own = {"root": MATRICULE_ROOT, "extension": clinic.matricule}
+    assert clinic.cda(clinic.present(), patient_ids=[[own], [{"root": "9.9", "extension": "7"}, own]])["upload_id"]
+
+
+def test_one_key_is_one_deposit_whether_described_or_describing_itself(clinic: Clinic) -> None:
+    doctor = clinic.present()
+    one, other = (replace(doctor, context=replace(doctor.context, idempotency_key=key)) for key in ("one", "other"))
+    started = clinic.prepare(one)
+    with pytest.raises(KeyReused):
+        clinic.cda(one)
+    assert clinic.prepare(one)["upload_id"] == started["upload_id"]
+    alone = clinic.cda(other)
+    with pytest.raises(KeyReused):
+        clinic.prepare(other)
+    assert clinic.cda(other)["upload_id"] == alone["upload_id"] != started["upload_id"]
 
 
 def test_a_former_matricule_of_the_patient_counts(clinic: Clinic) -> None:
@@ -143,7 +168,7 @@ def test_without_a_ground_the_patient_is_not_even_compared(clinic: Clinic) -> No
     stranger = clinic.professional()
     for ids in ([{"root": MATRICULE_ROOT, "extension": clinic.matricule}], []):
         with pytest.raises(RecordNotFound):
-            clinic.cda(stranger, patient_ids=ids)
+            clinic.cda(stranger, patient_ids=[ids])
 
 
 @pytest.mark.parametrize("wrong", [None, [], {}, {"type_code": "x"}, "x"])

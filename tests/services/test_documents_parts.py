@@ -239,6 +239,18 @@ def test_parts_nobody_completed_are_swept_with_all_the_store_has_of_them(ward: W
     assert HTTP.request("PUT", late, body=b"x").status == 404
 
 
+def test_a_part_that_comes_again_is_put_until_the_parts_are_joined_and_then_is_there(ward: Ward) -> None:
+    sender = Sender(ward, ward.present(), pdf(size=PART + 5000))
+    sender.send(1)
+    sender.send(2)
+    sender.send(1)  # not joined yet: put once more
+    joined = sender.join()
+    assert [sender.start(number)["put_url"] for number in (1, 2)] == [None, None]
+    with pytest.raises(PartChanged):
+        sender.start(1, bytes(PART))
+    assert sender.opened(joined) == sender.data and sender.commit(joined)["document_id"]
+
+
 def test_rights_that_went_between_are_missed_and_a_size_is_bounded(ward: Ward) -> None:
     sender = Sender(ward, ward.present(), pdf(size=PART + 5000))
     sender.send(1)

@@ -13,7 +13,7 @@ import pytest
 
 from services.documents.contract import UploadExpired
 from services.documents.ports.keys import Keys
-from services.keys import KeyFile
+from services.keys import READ_AGAIN, FollowedKeyFile, KeyFile
 from services.sealing import BytesTampered
 from tests.builders import pdf
 from tests.services.test_documents_series import Series
@@ -130,3 +130,99 @@ def test_what_is_no_key_file_stops_the_process_at_its_start(tmp_path: Path, text
 def test_a_missing_key_file_stops_the_process_at_its_start(ward: Ward, tmp_path: Path) -> None:
     with pytest.raises(OSError):
         Keys.of(replace(ward.settings, master_key_file=str(tmp_path / "none.json")))
+
+
+# --- a replica that was not restarted yet -----------------------------------------------------------------------------
+
+
+class Clock:
+    """Seconds as a test lets them pass."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "keys.json"
+
+
+def test_a_replica_begun_before_the_new_key_reads_deposits_and_goes_on_under_it(
+    before: Ward, old: bytes, path: Path
+) -> None:
+    data, patient = pdf("avant"), before.holder
+    document_id = before.deposit(before.present(), data)
+    running = Keys(FollowedKeyFile(written(path, "1", **{"1": old})))
+    written(path, "new", **{"1": old, "new": NEW})
+    before.house.documents.keys = restarted = Keys(FollowedKeyFile(str(path)))
+    assert before.house.documents._rotate_keys() >= 1
+    series = Series(before, before.present())
+    filled = series.put(series.slot(), pdf("créneau"))
+    before.house.documents.keys = running
+    assert running.master_key_id == "1" and before.read(patient, document_id) == data
+    assert running.master_key_id == "new", "the old one would be wrapped back"
+    made = series.deposit(filled)
+    before.examine()
+    before.house.documents.keys = restarted
+    assert before.read(patient, made["document_id"]) == pdf("créneau")
+
+
+def test_a_replica_begun_before_the_new_key_wraps_nothing_back(before: Ward, old: bytes, path: Path) -> None:
+    before.deposit(before.present())
+    running = Keys(FollowedKeyFile(written(path, "1", **{"1": old})))
+    written(path, "new", **{"1": old, "new": NEW})
+    before.house.documents.keys = Keys(FollowedKeyFile(str(path)))
+    before.house.documents._rotate_keys()
+    before.house.documents.keys = running
+    before.house.documents._rotate_keys()
+    [row] = before.sql("select wrapped_key from record_keys where record_id = :record", record=before.record_id)
+    alone = Keys(KeyFile("new", {"new": NEW}))
+    assert alone.new_data_key(before.record_id, bytes(row.wrapped_key), "version")
+
+
+def test_a_key_that_no_file_has_opens_nothing_and_the_file_is_not_read_for_each(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, wrapped = Clock(), KeyFile("x", {"x": NEW}).wrap(b"key", b"context")
+    followed = FollowedKeyFile(written(path, "1", **{"1": os.urandom(32)}), clock)
+    reads, read = [], KeyFile.read
+    monkeypatch.setattr(KeyFile, "read", lambda where: reads.append(where) or read(where))
+    for count, passed in ((1, 0.0), (1, READ_AGAIN / 2), (2, READ_AGAIN)):
+        clock.now += passed
+        for _ in range(20):
+            with pytest.raises(BytesTampered):
+                followed.unwrap(wrapped, b"context")
+        assert len(reads) == count
+    with pytest.raises(BytesTampered):
+        followed.unwrap(b"", b"context")
+    assert followed.current == "1"
+
+
+@pytest.mark.parametrize("broken", ["missing", "cut", "binary", "open to others"])
+def test_a_file_that_is_broken_at_that_moment_leaves_the_keys_that_were_known(path: Path, broken: str) -> None:
+    first, clock = os.urandom(32), Clock()
+    followed = FollowedKeyFile(written(path, "1", **{"1": first}), clock)
+    mine, theirs = followed.wrap(b"mine", b"c"), KeyFile("2", {"2": NEW}).wrap(b"theirs", b"c")
+    written(path, "2", **{"1": first, "2": NEW})
+    whole = path.read_bytes()
+    path.write_bytes({"cut": whole[:40], "binary": b"\xff\xfe"}.get(broken, whole))
+    path.chmod(0o644 if broken == "open to others" else 0o600)
+    if broken == "missing":
+        path.unlink()
+    with pytest.raises(BytesTampered):
+        followed.unwrap(theirs, b"c")
+    assert followed.current == "1" and followed.unwrap(mine, b"c") == b"mine"
+    written(path, "2", **{"1": first, "2": NEW})
+    clock.now += READ_AGAIN
+    assert followed.unwrap(theirs, b"c") == b"theirs" and followed.unwrap(mine, b"c") == b"mine"
+    assert followed.current == "2"
+
+
+def test_all_that_meet_the_new_key_at_once_open_what_it_wraps(path: Path) -> None:
+    first, theirs = os.urandom(32), KeyFile("2", {"2": NEW}).wrap(b"theirs", b"c")
+    followed = FollowedKeyFile(written(path, "1", **{"1": first}))
+    written(path, "2", **{"1": first, "2": NEW})
+    assert at_once(16, lambda _: followed.unwrap(theirs, b"c")) == [b"theirs"] * 16
