@@ -39,6 +39,8 @@ class Context:
 
     deadline: epoch seconds after which nobody waits for the answer any more.
     process: the broker user that sent the message, as the broker vouches for it.
+    redelivered: whether the broker has handed this request to somebody before, who died over it: what is done for it
+    may have been done already.
     """
 
     request_id: str
@@ -50,6 +52,7 @@ class Context:
     idempotency_key: str | None = None
     token: str | None = None
     process: str = ""
+    redelivered: bool = False
 
     @property
     def context(self) -> Context:
@@ -57,7 +60,7 @@ class Context:
         return self
 
     def to_wire(self) -> dict[str, Any]:
-        """The travelling part; `process` is the broker's word, never the sender's."""
+        """The travelling part; `process` and `redelivered` are the broker's word, never the sender's."""
         return {
             "request_id": self.request_id, "traceparent": self.traceparent, "deadline": self.deadline,
             "locale": self.locale, "address": self.address, "software": self.software,
@@ -65,11 +68,12 @@ class Context:
         }  # fmt: skip
 
     @staticmethod
-    def from_wire(wire: Mapping[str, Any], process: str) -> Context:
+    def from_wire(wire: Mapping[str, Any], process: str, redelivered: bool = False) -> Context:
         return Context(
             request_id=str(wire["request_id"]), traceparent=str(wire["traceparent"]), deadline=float(wire["deadline"]),
             locale=wire.get("locale") or "fr", address=wire.get("address"), software=wire.get("software"),
             idempotency_key=wire.get("idempotency_key"), token=wire.get("token"), process=process,
+            redelivered=redelivered,
         )  # fmt: skip
 
     def without_token(self) -> Context:

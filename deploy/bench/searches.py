@@ -97,6 +97,8 @@ def _within_limits(kind: str) -> int:
 @contextmanager
 def _desk(ground: Ground) -> Iterator[Callable[[Body], float]]:
     """Sends a search as one of the searchers in turn; the seconds until its answer."""
+    for role in SEARCHERS:  # before there are connections: those that nobody speaks over are ended
+        ground.person(role)
     clients = [Client(ground.address, b"") for _ in SEARCHERS]
     turns = cycle(zip(SEARCHERS, clients, strict=True))
 

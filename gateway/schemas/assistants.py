@@ -24,7 +24,7 @@ _EXAMPLE: dict[str, Any] = {
 
 class AssistantWanted(Shape):
     name = Text("What the holder calls them.", maximum=80, required=True)
-    until = Text("When the assistance ends by itself, RFC 3339.", maximum=40, allow_none=True)
+    until = Moment("When the assistance ends by itself.", allow_none=True)
     example: ClassVar = {"name": "Ma fille", "until": None}
 
 

@@ -216,8 +216,8 @@ class WorkplaceNoted(Shape):
 
 class LicenceGiven(Shape):
     licence = Choice(LICENCES, required=True)
-    since = Text("From when on, RFC 3339; now when it is left out.", maximum=40, allow_none=True)
-    until = Text("When a suspension ends by itself, RFC 3339.", maximum=40, allow_none=True)
+    since = Moment("From when on; now when it is left out.", allow_none=True)
+    until = Moment("When a suspension ends by itself.", allow_none=True)
     example: ClassVar = {"licence": "suspended", "until": LATER}
 
 

@@ -15,8 +15,7 @@ RISK = max(RISK_WORDINGS)
 
 class CircleEntry(Shape):
     comment = Text(minimum=0, maximum=500, allow_none=True)
-    until = Text("When it ends by itself, RFC 3339; null: not before the holder ends it.", maximum=40,
-                 allow_none=True)  # fmt: skip
+    until = Moment("When it ends by itself; null: not before the holder ends it.", allow_none=True)
     example: ClassVar = {"comment": "Ma cardiologue", "until": None}
 
 

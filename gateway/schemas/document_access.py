@@ -74,7 +74,7 @@ class PatientBlockRead(PatientBlockSet):
 
 
 class ReadersQuery(Query):
-    moment = Text("A moment that has passed, RFC 3339, after the deposit; left out: now.", maximum=40)
+    moment = Moment("A moment that has passed, after the deposit; left out: now.")
 
 
 class DocumentReader(Shape):
@@ -111,7 +111,7 @@ class DocumentReaders(Shape):
 class DocumentQuestion(Shape):
     who = Part(Who, "Somebody else; null: the caller themself.", allow_none=True, load_default=None)
     action = Choice(DECISION_ACTIONS, required=True)
-    moment = Text("A moment that has passed, RFC 3339; null: now.", maximum=40, allow_none=True, load_default=None)
+    moment = Moment("A moment that has passed; null: now.", allow_none=True, load_default=None)
     example: ClassVar = {"who": {"professional_id": ID}, "action": "read", "moment": None}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
@@ -17,6 +17,9 @@ _CODES = {
     "invalid_utf8": "text", "too_large": "range",
 }  # fmt: skip
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_MOMENT = re.compile(
+    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:[0-5]\d)", re.ASCII
+)
 _DIGITS = re.compile(r"-?[0-9]{1,20}")
 
 
@@ -178,7 +181,21 @@ class Part(fields.Nested):
 
 
 class Moment(fields.String):
-    """A time in UTC, RFC 3339; answers only."""
+    """A time of RFC 3339; in UTC where we say it."""
 
     def __init__(self, description: str | None = None, **kwargs: Any) -> None:
-        super().__init__(metadata=_told(description, {"format": "date-time"}), **kwargs)
+        super().__init__(
+            metadata=_told(description, {"format": "date-time"}), error_messages={**_CODES, "invalid": "moment"},
+            **kwargs,
+        )  # fmt: skip
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            # Weeks, days without hyphens and times without a zone, which Python reads too, would be other moments.
+            if not _MOMENT.fullmatch(text):
+                raise ValueError
+            datetime.fromisoformat(text).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValidationError("moment") from None
+        return text

@@ -88,8 +88,8 @@ class ReferringPhysicians(Shape):
 class DesignationWanted(Shape):
     professional_id = Id("Who is proposed; a physician proposes themselves and may leave it out.")
     replaces_id = Id("Of a replacement: the designation it stands in for.", allow_none=True)
-    until = Text("Of a replacement: when it ends, RFC 3339; twelve months after it takes effect at the latest.",
-                 maximum=40, allow_none=True)  # fmt: skip
+    until = Moment("Of a replacement: when it ends; twelve months after it takes effect at the latest.",
+                   allow_none=True)  # fmt: skip
     example: ClassVar = {"professional_id": ID}
 
 

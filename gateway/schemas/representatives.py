@@ -18,7 +18,7 @@ class RepresentativeNamed(Shape):
     patient_id = Id("The patient who represents.", required=True)
     kind = Choice(REPRESENTATIVE_KINDS, required=True)
     proof = Text("What the agent saw, and its reference.", maximum=300, required=True)
-    until = Text("When it ends, RFC 3339; a minor's ends at majority at the latest.", maximum=40, allow_none=True)
+    until = Moment("When it ends; a minor's ends at majority at the latest.", allow_none=True)
     example: ClassVar = {"patient_id": OTHER_ID, "kind": "parent", "proof": "Livret de famille 2019/114"}
 
 

@@ -57,7 +57,7 @@ class Question(Shape):
     level = Choice(LEVELS, required=True)
     type = Text("A type of documents, where it matters.", maximum=60, load_default="")
     folder = Text("A folder, where it matters.", maximum=60, load_default="")
-    moment = Text("A moment that has passed, RFC 3339; null: now.", maximum=40, allow_none=True, load_default=None)
+    moment = Moment("A moment that has passed; null: now.", allow_none=True, load_default=None)
     example: ClassVar = {
         "who": {"professional_id": ID},
         "action": "read",

@@ -114,7 +114,8 @@ class AccessTraced:
 
     `patient_id`, `professional_id`, `profession` and `establishment_id` describe the person who acts; the record
     acted upon is `record_id`. No ordering is promised: entries carry their own time. `digest`: SHA-256 in hex of what
-    the entry says beside, kept elsewhere.
+    the entry says beside, kept elsewhere. `redelivered`: the request was handed out before to somebody who died over
+    it, and perhaps after tracing it: then this trace says what is told already.
     """
 
     type: ClassVar[str] = "access_traced.v1"
@@ -145,6 +146,7 @@ class AccessTraced:
     purpose: str | None = None
     count: int | None = None
     digest: str | None = None
+    redelivered: bool | None = None
 
 
 EVENTS: tuple[type, ...] = (AccessTraced, TreeHeadSigned, CaseOpened, CaseAnswered, AlertsRaised)
@@ -218,6 +220,7 @@ def traced(
         purpose=purpose or _fact(who, "purpose"),
         count=count,
         digest=digest,
+        redelivered=getattr(context, "redelivered", False) or None,
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from services.audit.models import EntryRow, HiddenDocument, Id, RecordMove
 from services.audit.models_facts import DocumentFact
 from services.audit.rules import Position, as_id
 from services.audit.rules_histories import ALL, Wanted, kept_from_readers
+from services.audit.rules_search import first_id_at
 from services.db import rfc3339
 from services.dossier.contract import AccessScope
 from services.rpc import dumps
@@ -36,6 +37,18 @@ _KEEP = (
     f" from json_to_recordset(cast(:told as json)) as told ({', '.join(f'{n} {kind}' for n, kind in _TOLD.items())})"
     " on conflict (trace_id) do nothing"
 )
+DIED_BEFORE = timedelta(minutes=5)  # how long before a request is done again somebody may have died over it
+# The same of the same request. Ids are made of times, so those of that time alone are read.
+_KEEP_NEW = _KEEP.replace(
+    " on conflict",
+    """ where not exists (
+        select from entries e where e.trace_id >= cast(:since as uuid)
+           and (e.request_id, e.action, e.outcome, e.source)
+             = (told.request_id, told.action, told.outcome, told.source)
+           and (e.record_id, e.object_id, e.object_type, e.reason, e.account_id, e.professional_id, e.session_id)
+             is not distinct from (told.record_id, told.object_id, told.object_type, told.reason, told.account_id,
+                                   told.professional_id, told.session_id)) on conflict""",
+)
 _SPELT_AS_IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _SHOWN = (
     EntryRow.trace_id, EntryRow.at, EntryRow.action, EntryRow.account_id, EntryRow.capacity, EntryRow.professional_id,
@@ -48,11 +61,21 @@ _SHOWN = (
 def insert_entries(session: Session, told: Sequence[tuple[AccessTraced, str]], at: datetime) -> None:
     """Keeps traces with the commit of this transaction, each with its emitter; the same trace again changes nothing.
 
-    What somebody asked for under an impossible id is kept without the id: losing the entry would be worse.
+    What somebody asked for under an impossible id is kept without the id: losing the entry would be worse. A
+    redelivered request's is kept where the same of that request is not kept yet: what was done once has one entry.
     """
     # In the order of their ids: two who keep the same ones at once wait for each other in one direction only.
     values = sorted((_values(trace, source) for trace, source in told), key=lambda value: str(value["trace_id"]))
-    say_last(session, _KEEP, told=dumps(values).decode(), received_at=at)
+    again = [value for value in values if "redelivered" in value]
+    if not again:
+        say_last(session, _KEEP, told=dumps(values).decode(), received_at=at)
+        return
+    first = [value for value in values if "redelivered" not in value]
+    session.execute(sa.text(_KEEP), {"told": dumps(first).decode(), "received_at": at})
+    for value in again:  # one by one: a request may be handed out a third time
+        since = first_id_at(datetime.fromisoformat(value["at"]) - DIED_BEFORE)
+        told_once = {"told": dumps([value]).decode(), "since": since, "received_at": at}
+        session.execute(sa.text(_KEEP_NEW), told_once)
 
 
 def _values(trace: AccessTraced, source: str) -> dict[str, Any]:

@@ -62,8 +62,9 @@ class RpcServer(RpcConsumer):  # type: ignore[misc]
         """One request, in the consumer's greenlet: cheap checks only, then a worker."""
         try:
             body = json.loads(message.body)
-            context = Context.from_wire(body["context"], str(message.properties.get("user_id", "")))
-            entrypoint = self._methods[message.delivery_info["routing_key"][self._prefix :]]
+            told, sender = message.delivery_info, str(message.properties.get("user_id", ""))
+            context = Context.from_wire(body["context"], sender, bool(told["redelivered"]))
+            entrypoint = self._methods[told["routing_key"][self._prefix :]]
             kwargs = body["kwargs"]
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as broken:
             log.warning("request not understood", extra={"kind": type(broken).__name__})

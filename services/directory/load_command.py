@@ -45,8 +45,10 @@ NAME_SHOWN = 100
 SMALL = 512 * 1024
 """Bytes up to which a file is read sooner than a process is started."""
 
-out = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+NOT_LOADED, BROKEN_OFF = Text("not loaded:", "red"), Text("broken off:", "red")
+# What stands in a file and in its name is no markup.
+out = Console(highlight=False, markup=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 class Stopped(Exception):
@@ -75,11 +77,11 @@ def main(arguments: Sequence[str] | None = None, sessions: Sessions | None = Non
                 raise Stopped("another load is running: one at a time")
             return _load(asked, sessions)
     except Stopped as stopped:
-        errors.print(f"[red]not loaded:[/red] {stopped}", markup=True)
+        errors.print(NOT_LOADED, str(stopped))
     except OSError as error:
-        errors.print(f"[red]not loaded:[/red] {error.strerror}: {error.filename}")
+        errors.print(NOT_LOADED, f"{error.strerror}: {error.filename}")
     except Broken as broken:
-        errors.print(f"[red]broken off:[/red] the database does not take it ({broken}); the same command goes on")
+        errors.print(BROKEN_OFF, f"the database does not take it ({broken}); the same command goes on")
     except KeyboardInterrupt:
         errors.print("broken off; the same command goes on where this one ended")
         return 130

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from gateway.schemas.fields import Accepted, Day, Flag, Number
+from gateway.schemas.fields import Accepted, Day, Flag, Moment, Number
 
 
 @pytest.mark.parametrize("text", ["2026-11-21", "1900-01-01", "2024-02-29"])
@@ -57,3 +57,27 @@ def test_what_is_no_whole_number_is_refused(value: Any) -> None:
 def test_a_number_out_of_its_bounds_is_told_so(value: Any) -> None:
     with pytest.raises(ValidationError, match="range"):
         Number().deserialize(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-21T09:30:00Z", "2026-11-21T09:30:00.123456Z", "2026-11-21T09:30:00.123456789+01:00",
+        "2026-02-28T23:59:59-05:30",
+    ],
+)  # fmt: skip
+def test_a_moment_is_a_time_with_its_zone_and_stays_as_it_was_said(value: str) -> None:
+    assert Moment().deserialize(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-21", "2026-11-21T09:30:00", "2026-11-21 09:30:00Z", "20261121T093000Z", "2026-W47-6T09:30:00Z",
+        "2026-11-21T09:30Z", "2026-11-21T09:30:00+01", "2026-11-21T09:30:00+01:00:30", "2026-11-21T24:30:00Z",
+        "2026-02-30T09:30:00Z", "0001-01-01T00:00:00+12:00", "٢٠٢٦-11-21T09:30:00Z", "", "now", 20261121, True,
+    ],
+)  # fmt: skip
+def test_what_is_no_moment_is_told_so(value: Any) -> None:
+    with pytest.raises(ValidationError, match="moment"):
+        Moment().deserialize(value)

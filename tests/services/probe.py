@@ -153,7 +153,7 @@ class Probe(Service):
     @rpc_public
     def mark(self, context: Context, *, what: str, wait: float = 0, outcome: str = "fine") -> Any:
         with self.db.transaction() as session:
-            _mark(session, what)
+            _mark(session, what, int(context.redelivered))
             if outcome == "returned":
                 return NotToday(retry="tomorrow")
             if outcome == "raised":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -127,6 +127,7 @@ def test_every_field_of_a_trace_is_kept_with_its_emitter(house: House) -> None:
     [row] = kept(house, trace)
     expected = asdict(trace)
     at = expected.pop("at")
+    assert expected.pop("redelivered") is None
     assert {name: getattr(row, name) for name in expected} == expected
     assert (rfc3339(row.at), row.source) == (at, "documents")
     assert before <= row.received_at <= now()
@@ -146,6 +147,68 @@ def test_a_trace_that_comes_many_times_at_once_is_one_entry(house: House) -> Non
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda _: tell(house, trace), range(18)))
     assert len(kept(house, trace)) == 1
+
+
+def reading(who: Caller, redelivered: bool, seconds: float = 0, **about: Any) -> AccessTraced:
+    """The trace of a request of `who`, so long after now, that was handed out before or was not."""
+    asked = replace(who, context=replace(who.context, redelivered=redelivered))
+    about = {"action": "document.read", "record_id": PLACE, "object_id": THING} | about
+    return traced(asked, about.pop("action"), at=now() + timedelta(seconds=seconds), **about)
+
+
+PLACE, THING = new_id(), new_id()
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_what_a_redelivered_request_does_again_is_one_entry(house: House, together: bool) -> None:
+    who = caller("professional")
+    first, again, once_more = reading(who, False), reading(who, True, 2), reading(who, True, 4)
+    with house.sessions["audit"].transaction() as session:
+        house.audit.on_access_traced(
+            session, [received(one, "documents") for one in ([again, first, once_more] if together else [first])]
+        )
+    for one in (again, once_more, again):
+        tell(house, one)
+    assert [len(kept(house, one)) for one in (first, again, once_more)] == [1, 0, 0]
+
+
+def test_what_nobody_did_before_a_request_was_redelivered_is_an_entry(house: House) -> None:
+    who = caller("professional")
+    trace, once_more = reading(who, True), reading(who, True, 1)
+    for one in (trace, trace, once_more):
+        tell(house, one)
+    assert [len(kept(house, one)) for one in (trace, once_more)] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"object_id": new_id()}, {"object_id": None}, {"record_id": new_id()}, {"action": "document.shown"},
+        {"outcome": "refused", "reason": "document_not_found"}, {"account_id": new_id()},
+        {"professional_id": new_id()}, {"session_id": new_id()}, {"object_type": "version"},
+    ],
+)  # fmt: skip
+def test_what_a_redelivered_request_does_beside_what_was_done_is_an_entry_of_its_own(
+    house: House, differs: dict[str, Any]
+) -> None:
+    who = caller("professional")
+    first, beside = reading(who, False), reading(who, True, 1, **differs)
+    tell(house, first)
+    tell(house, beside)
+    assert (len(kept(house, first)), len(kept(house, beside))) == (1, 1)
+
+
+def test_only_a_redelivered_request_of_the_same_service_is_taken_for_what_was_done(house: House) -> None:
+    who = caller("professional")
+    first, second, another, of_another_service, late = (
+        reading(who, False), reading(who, False), reading(replace(who, context=context()), True),
+        reading(who, True), reading(who, True, 3600),
+    )  # fmt: skip
+    for one in (first, second, another):
+        tell(house, one)
+    tell(house, of_another_service, "directory")
+    tell(house, late)
+    assert all(len(kept(house, one)) == 1 for one in (first, second, another, of_another_service, late))
 
 
 def test_an_impossible_id_somebody_asked_for_does_not_lose_the_entry(house: House) -> None:

@@ -192,6 +192,25 @@ def test_a_request_whose_deadline_passed_in_the_queue_is_not_executed_late(bus: 
     assert "too late" not in bus.marks()
 
 
+def test_a_request_whose_worker_died_over_it_is_done_again_and_says_so(bus: Bus) -> None:
+    what = new_id()
+    assert what not in bus.marks()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(bus.ask, "mark", context(30), what=what, wait=2)
+        eventually(lambda: what in bus.marks(), "the first time")
+        assert bus.marks()[what] == (1, 0)  # not redelivered
+        bus.stop(signal.SIGKILL)
+        bus.start()
+        assert asked.result() == {"marked": what}
+    assert bus.marks()[what] == (2, 1)
+
+
+def test_nobody_says_of_their_own_request_that_it_was_handed_out_before(bus: Bus) -> None:
+    what = new_id()
+    bus.ask("mark", context(redelivered=True), what=what)
+    assert bus.marks()[what] == (1, 0)
+
+
 def test_the_database_blocks_no_other_worker(bus: Bus) -> None:
     with ThreadPoolExecutor(1) as pool:
         sleeping = pool.submit(bus.ask, "sleep_in_database", seconds=2.0)

@@ -313,6 +313,15 @@ def test_a_file_without_a_header_is_refused_and_nobody_of_it_told(
         assert cell in line and cell not in told
 
 
+def test_what_stands_in_a_file_or_in_its_name_is_told_as_it_stands(loader: Loader, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "[bold]patients[-x].csv", people(1), {"[/x]": lambda _: "a"})
+    assert "unknown: [/x]" in loader.load("patients", file, status=1)
+    assert "[bold]gone[-x].csv" in loader.load("patients", tmp_path / "[bold]gone[-x].csv", status=1)
+    file = write_csv(tmp_path / "[bold]patients[-x].csv", people(1))
+    loader.load("patients", file)
+    assert "[bold]patients[-x].csv was loaded before" in loader.load("patients", file)
+
+
 def test_a_misspelt_column_and_one_that_stands_twice_are_refused(loader: Loader, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "patients.csv", people(1), {"emial": lambda _: "a@example.lu"})
     assert "unknown: emial" in loader.load("patients", file, status=1)
