@@ -139,6 +139,8 @@ class AccountPage(Desk):
                 return self._refused(session, caller, "contact.removed", LastContact())
             told = {"kind": gone.kind, "value": gone.value}
             store_account.drop_contact(session, contact_id)
+            if gone.kind == "email":  # links to a new password die with the address they went to
+                store_account.void_resets(session, account.account_id, at)
             self._notice(session, account.account_id, "contact_removed", at, object_id=contact_id, also=[told])
             emit(session, traced(caller, "contact.removed", at=at, object_id=contact_id, object_type="contact",
                                  purpose=gone.kind))  # fmt: skip

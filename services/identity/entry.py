@@ -53,13 +53,16 @@ class Entry(Desk):
             if due and accepted is None and enters.locked_at is None:
                 due_refusal = ConditionsDue(version=CONDITIONS_VERSION)
                 return self._refused(session, context, "session.opened", due_refusal, **whose)
-            if not use_up(session):
+            entered = store_sessions.opened_by(session, account.account_id, context)
+            if entered is None and not use_up(session):
                 return self._refused(session, context, "session.opened", refusal, **whose)
             if enters.locked_at is not None:
                 return self._refused(session, context, "session.opened", AccountLocked(), **whose)
             lost = rules_sessions.licence_was_lost_since(enters.licence_lost_at, at)
             if held.kind == "professional" and (lost or not rules.licence_is_valid(facts)):
                 return self._refused(session, context, "session.opened", LicenceNotValid(), **whose)
+            if entered is not None:
+                return self._told(session, context, account, held, entered, facts)
             if due and accepted is not None:
                 if store.accept_conditions(session, enters, *accepted, now()):
                     self._activated(session, context, account.account_id, held.kind, held.subject_id, now())
@@ -77,12 +80,8 @@ class Entry(Desk):
         at: from before the directory was asked for the facts.
         """
         log_in = store_sessions.new_session(
-            account.account_id, held, workplace, stay_connected, at,
-            factors=factors, software=context.software, address=context.address,
-        )  # fmt: skip
-        emit(session, traced(context, "session.opened", at=at, session_id=log_in.session_id, purpose=factors,
-                             establishment_id=workplace, profession=facts["profession"] if facts else None,
-                             **log_in_facts(account, held)))  # fmt: skip
+            account.account_id, held, workplace, stay_connected, at, factors=factors, context=context
+        )
 
         def keep(session: Session, log_in: LogInSession, token_hash: bytes, moment: datetime) -> Any:
             signing = store_sessions.open_session(session, log_in, token_hash, moment)
@@ -90,6 +89,17 @@ class Entry(Desk):
                 self._notice(session, account.account_id, "new_device", moment, object_id=log_in.session_id)
             return signing
 
+        return self._told(session, context, account, held, log_in, facts, keep)
+
+    def _told(
+        self, session: Session, context: Context, account: store.AccountFacts, held: rules.Held, log_in: LogInSession,
+        facts: dict[str, Any] | None, keep: Callable[..., Any] = store_sessions.add_refresh_token,
+    ) -> dict[str, Any]:  # fmt: skip
+        """The trace of a session that is open now, and its tokens."""
+        emit(session, traced(context, "session.opened", at=log_in.started_at, session_id=log_in.session_id,
+                             purpose=log_in.factors, establishment_id=log_in.establishment_id,
+                             profession=facts["profession"] if facts else None,
+                             **log_in_facts(account, held)))  # fmt: skip
         return self._tokens(session, log_in, held, facts, now(), keep)
 
     def _tokens(

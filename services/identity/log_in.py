@@ -12,7 +12,15 @@ from sqlalchemy.orm import Session
 from services.audit.contract import traced
 from services.bus import emit, rpc_public
 from services.db import now, rfc3339
-from services.identity import rules, rules_sessions, store, store_account, store_authenticators, store_codes
+from services.identity import (
+    rules,
+    rules_sessions,
+    store,
+    store_account,
+    store_authenticators,
+    store_codes,
+    store_sessions,
+)
 from services.identity import rules_passwords as passwords
 from services.identity import rules_throttles as throttles
 from services.identity.contract import (
@@ -115,15 +123,16 @@ class LogIns(Entry):
         at = now()
         with self.db.transaction(context) as session:
             asked = store_codes.code_of_log_in(session, challenge_id, at) if rules.is_id(challenge_id) else None
+            entered = asked is not None and store_sessions.opened_by(session, asked.account.account_id, context)
             step = self._app_step(session, asked, code, at)
-            right = step is not None or self._is_sent_code(asked, challenge_id, code)
+            right = entered or step is not None or self._is_sent_code(asked, challenge_id, code)
             if asked is None or not right:
                 if asked is not None:
                     store_codes.count_wrong_code(session, challenge_id, at)
                 whose = log_in_facts(asked.account if asked else None)
                 return self._refused(session, context, "session.opened", OneTimeCodeRefused(), **whose)
             account = asked.account
-            if not asked.live:
+            if not asked.live and not entered:
                 return self._refused(session, context, "session.opened", OneTimeCodeRefused(), **log_in_facts(account))
 
         def use_up(session: Session) -> bool:

@@ -150,12 +150,13 @@ class LuxTrust(Entry):
             flow = store_factors.flow(session, flow_id) if rules.is_id(flow_id) else None
             if flow is None or flow.token_hash is None or not codes.same_token(flow.token_hash, log_in_token):
                 return self._refused(session, context, "session.opened", LogInRefused())
-            if flow.used_at is not None or flow.expires_at <= at:
-                return self._refused(session, context, "session.opened", LogInRefused())
-            if flow.subject is None:
-                return self._refused(session, context, "session.opened", LuxTrustPending())
             subject = flow.subject
-            account = store.account(session, store_factors.product_owner(session, subject))
+            account = store.account(session, store_factors.product_owner(session, subject)) if subject else None
+            entered = account is not None and store_sessions.opened_by(session, account.account_id, context)
+            if (flow.used_at is not None or flow.expires_at <= at) and not entered:
+                return self._refused(session, context, "session.opened", LogInRefused())
+            if subject is None:
+                return self._refused(session, context, "session.opened", LuxTrustPending())
             if account is None:
                 store_factors.use_flow(session, flow_id, at)
                 return self._refused(session, context, "session.opened", LogInRefused())

@@ -236,6 +236,8 @@ class LogInSession(Model):
     expires_at: Mapped[datetime] = mapped_column(MOMENT, index=True)
     ended_at: Mapped[datetime | None] = mapped_column(MOMENT)
     end_cause: Mapped[str | None]
+    opened_by: Mapped[str | None]
+    """The request that opened it."""
 
 
 class KnownDevice(Model):
@@ -260,6 +262,8 @@ class RefreshToken(Model):
     issued_at: Mapped[datetime] = mapped_column(MOMENT)
     expires_at: Mapped[datetime] = mapped_column(MOMENT)
     used_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    used_by: Mapped[str | None]
+    """The request that used it up."""
 
 
 class TriesRow(Model):

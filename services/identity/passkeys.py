@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from services.audit.contract import traced
 from services.bus import emit, rpc, rpc_public
 from services.db import now, once, remember, rfc3339
-from services.identity import rules, rules_factors, store, store_factors
+from services.identity import rules, rules_factors, store, store_factors, store_sessions
 from services.identity.contract import DeviceNotFound, PasskeyRefused, TooManyDevices
 from services.identity.entry import Entry, log_in_facts
 from services.identity.models_factors import Passkey
@@ -158,11 +158,12 @@ class Passkeys(Entry):
                 given, self.key.passkey_challenge(ceremony_id), self.key.passkey_owner(device.account_id),
                 device.public_key, device.sign_count,
             )  # fmt: skip
-            if device is None or account is None or shown is None:
+            entered = account is not None and store_sessions.opened_by(session, account.account_id, context)
+            if device is None or account is None or not (shown or entered):
                 return self._refused(session, context, "session.opened", PasskeyRefused(), **log_in_facts(account))
 
         def use_up(session: Session) -> bool:
-            if not store_factors.use_ceremony(session, ceremony_id, "log_in", at):
+            if shown is None or not store_factors.use_ceremony(session, ceremony_id, "log_in", at):
                 return False
             if not store_factors.use_passkey(session, device.device_id, shown.sign_count, shown.backed_up, at):
                 return False

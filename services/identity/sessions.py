@@ -9,7 +9,7 @@ from services.audit.contract import traced
 from services.bus import Received, emit, on, rpc, rpc_public
 from services.db import now, rfc3339
 from services.directory.contract import LicenceWithdrawn
-from services.identity import rules, rules_sessions, store, store_sessions
+from services.identity import rules, rules_sessions, store, store_account, store_sessions
 from services.identity import rules_passwords as passwords
 from services.identity.contract import (
     AccountLocked,
@@ -32,13 +32,14 @@ class Sessions(Entry):
     def refresh(self, context: Context, *, refresh_token: str) -> Any:
         """New tokens for a running session; the refresh token presented is used up.
 
-        One that was used before means that two parties hold the chain: the session ends for both. A professional's
-        licence and workplaces are asked again. Refuses: RefreshRefused, AccountLocked, LicenceNotValid, Unavailable.
+        One that another request used before means that two parties hold the chain: the session ends for both. The same
+        request done again, whose answer died with whoever worked it, is no second party. A professional's licence and
+        workplaces are asked again. Refuses: RefreshRefused, AccountLocked, LicenceNotValid, Unavailable.
         [RFC 9700 4.14.2]
         """
         presented, at = codes.token_hash(refresh_token), now()
         with self.db.transaction(context) as session:
-            found = store_sessions.session_of_refresh(session, presented)
+            found = store_sessions.session_of_refresh(session, presented, context)
             account = store.account(session, found[0].account_id if found else None)
             held = rules.held_as(account.held, found[0].capacity) if account and found else None
             if found is None or account is None or held is None:
@@ -49,7 +50,7 @@ class Sessions(Entry):
             facts = self._professional(context, held.subject_id)
         with self.db.transaction(context) as session:
             whose = log_in_facts(account, held)
-            if not store_sessions.use_refresh(session, presented, at):
+            if not store_sessions.use_refresh(session, presented, at, context):
                 if store_sessions.was_used(session, presented):
                     self._end(session, context, log_in.session_id, "refresh_token_reused", at, **whose)
                 return self._refused(session, context, "session.opened", RefreshRefused(), **whose)
@@ -179,6 +180,7 @@ class Sessions(Entry):
             if store.lock_account(session, account.account_id, cause, at):
                 emit(session, self._about(caller, "account.locked", account.account_id, at, cause))
                 self._end_all(session, caller, account.account_id, "account_locked", at)
+                store_account.void_resets(session, account.account_id, at)  # or they were good again one day
                 self._notice(session, account.account_id, "account_locked", at)
         return {"account_id": account.account_id, "locked": True}
 

@@ -205,7 +205,7 @@ def _is_live(now: datetime, unlocked: bool = True) -> list[sa.ColumnElement[bool
 
 
 def void_resets(session: Session, account_id: str, now: datetime) -> None:
-    """Every link still on its way is worth nothing: there is a new password."""
+    """Every link to a new password that is still on its way is worth nothing."""
     statement = sa.update(PasswordReset).where(PasswordReset.account_id == account_id, PasswordReset.used_at.is_(None))
     session.execute(statement.values(used_at=now))
 

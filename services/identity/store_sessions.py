@@ -14,19 +14,20 @@ from services.identity.models import LogInSession, RefreshToken, metadata
 from services.identity.models_machines import MachineToken
 from services.identity.store import CURRENT_KEY, NOBODY
 from services.plans import planned_once
+from services.tokens import Context
 
 
 def new_session(
     account_id: str, held: rules.Held, establishment_id: str | None, stay_connected: bool, now: datetime,
-    *, factors: str, software: str | None = None, address: str | None = None,
+    *, factors: str, context: Context,
 ) -> LogInSession:  # fmt: skip
     """A new log-in session, to be opened; factors: with what the person logged in, see models.LogInSession."""
     return LogInSession(
         session_id=new_id(), account_id=account_id, capacity=held.kind,
         patient_id=held.subject_id if held.kind == "patient" else None,
         professional_id=held.subject_id if held.kind == "professional" else None,
-        establishment_id=establishment_id, stay_connected=stay_connected, factors=factors, software=software,
-        address=address, authenticated_at=now, last_used_at=now, started_at=now,
+        establishment_id=establishment_id, stay_connected=stay_connected, factors=factors, software=context.software,
+        address=context.address, opened_by=context.request_id, authenticated_at=now, last_used_at=now, started_at=now,
         expires_at=rules.session_expiry(now, stay_connected),
     )  # fmt: skip
 
@@ -35,7 +36,7 @@ def new_session(
 _SESSIONS, _LINKS = metadata.tables["sessions"], metadata.tables["refresh_tokens"]
 _SESSION = ("session_id", "account_id", "capacity", "patient_id", "professional_id", "establishment_id",
             "stay_connected", "factors", "software", "address", "authenticated_at", "last_used_at", "started_at",
-            "expires_at")  # fmt: skip
+            "expires_at", "opened_by")  # fmt: skip
 _LINK = ("token_hash", "session_id", "issued_at", "expires_at")
 _DEVICES = metadata.tables["known_devices"]
 _opened = sa.insert(_SESSIONS).values({name: sa.bindparam(f"session_{name}") for name in _SESSION}).cte("opened")
@@ -77,25 +78,39 @@ def _linked_to(log_in: LogInSession, token_hash: bytes, now: datetime) -> dict[s
             "link_expires_at": expires_at, "now": now}  # fmt: skip
 
 
-def session_of_refresh(session: Session, token_hash: bytes) -> tuple[LogInSession, bool] | None:
-    """The session a refresh token belongs to, and whether that token was used before."""
-    query = sa.select(LogInSession, RefreshToken.used_at).join(
+def opened_by(session: Session, account_id: str, context: Context) -> LogInSession | None:
+    """The running session that this very request opened, when whoever worked it died over the answer."""
+    if not context.redelivered:
+        return None
+    query = sa.select(LogInSession).where(LogInSession.account_id == account_id, LogInSession.ended_at.is_(None))
+    return session.scalar(query.where(LogInSession.opened_by == context.request_id))
+
+
+def session_of_refresh(session: Session, token_hash: bytes, context: Context) -> tuple[LogInSession, bool] | None:
+    """The session a refresh token belongs to, and whether another request than this one has used that token."""
+    query = sa.select(LogInSession, ~_unused(context)).join(
         RefreshToken, RefreshToken.session_id == LogInSession.session_id
     )
     row = session.execute(query.where(RefreshToken.token_hash == token_hash)).first()
-    return None if row is None else (row[0], row[1] is not None)
+    return None if row is None else (row[0], row[1])
 
 
-def use_refresh(session: Session, token_hash: bytes, now: datetime) -> bool:
+def _unused(context: Context) -> sa.ColumnElement[bool]:
+    """Whether a refresh token was not used, or by this very request, whose answer died with whoever worked it."""
+    mine = sa.and_(sa.literal(context.redelivered), RefreshToken.used_by == context.request_id)
+    return sa.or_(RefreshToken.used_at.is_(None), sa.func.coalesce(mine, sa.false()))
+
+
+def use_refresh(session: Session, token_hash: bytes, now: datetime, context: Context) -> bool:
     """Uses up a refresh token of a running session; true for exactly one of those who present it."""
     running = sa.exists().where(
         LogInSession.session_id == RefreshToken.session_id, LogInSession.ended_at.is_(None),
         LogInSession.expires_at > now,
     )  # fmt: skip
-    unused = sa.and_(RefreshToken.used_at.is_(None), RefreshToken.expires_at > now)
+    unused = sa.and_(_unused(context), RefreshToken.expires_at > now)
     statement = (
         sa.update(RefreshToken).where(RefreshToken.token_hash == token_hash, unused, running)
-        .values(used_at=now).returning(RefreshToken.token_hash)
+        .values(used_at=now, used_by=context.request_id).returning(RefreshToken.token_hash)
     )  # fmt: skip
     return session.scalar(statement) is not None
 

@@ -133,6 +133,12 @@ def test_what_is_not_understood_is_left_aside_or_refused_where_that_is_asked_for
     assert wrong(*pairs, strict=True) == ["/colour"]
 
 
+@pytest.mark.parametrize("name", ["action:not", "date:missing", "entity:identifier", "patient:Patient", "agent:"])
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_modifier_is_never_left_aside(name: str, strict: bool) -> None:
+    assert wrong(("patient", ONE), (name, "R"), strict=strict) == [f"/{name}"]
+
+
 def test_a_page_is_the_same_search_from_another_place() -> None:
     pairs = [("patient", f"Patient/{ONE}"), ("date", "ge2026"), ("_cursor", "old")]
     assert link("/x", pairs) == f"/x?patient=Patient%2F{ONE}&date=ge2026&_cursor=old"

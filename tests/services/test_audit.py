@@ -23,6 +23,7 @@ from services.dossier.contract import RecordClosed, RecordNotFound
 from services.identity.contract import AccountActivated
 from services.refusals import InvalidInput, SessionEnded
 from services.tokens import Caller
+from services.words import say_now
 from tests.builders import House, any_matricule, caller, context
 
 AGENT = caller("agent")
@@ -172,6 +173,30 @@ def test_what_a_redelivered_request_does_again_is_one_entry(house: House, togeth
     assert [len(kept(house, one)) for one in (first, again, once_more)] == [1, 0, 0]
 
 
+def test_what_is_done_is_told_and_not_that_it_could_not_be_done_again(house: House) -> None:
+    who = caller("professional")
+    first = reading(who, False, object_type="document")
+    again = reading(who, True, 1, outcome="refused", reason="document_not_found")
+    refused, done = reading(AGENT, False, outcome="refused", reason="document_not_found"), reading(AGENT, True, 1)
+    for one in (first, again, refused, done):
+        tell(house, one)
+    assert [len(kept(house, one)) for one in (first, again, refused, done)] == [1, 0, 1, 1]
+
+
+def test_what_a_redelivered_request_does_again_waits_for_whoever_is_keeping_the_first(house: House) -> None:
+    who = caller("professional")
+    first, again = reading(who, False), reading(who, True, 1)
+    with ThreadPoolExecutor(1) as pool:
+        with house.sessions["audit"].transaction() as session:
+            house.audit.on_access_traced(session, [received(first, "documents")])
+            say_now(session)
+            telling = pool.submit(tell, house, again)
+            with pytest.raises(TimeoutError):
+                telling.result(0.5)
+        telling.result(10)
+    assert [len(kept(house, one)) for one in (first, again)] == [1, 0]
+
+
 def test_what_nobody_did_before_a_request_was_redelivered_is_an_entry(house: House) -> None:
     who = caller("professional")
     trace, once_more = reading(who, True), reading(who, True, 1)
@@ -184,7 +209,7 @@ def test_what_nobody_did_before_a_request_was_redelivered_is_an_entry(house: Hou
     "differs",
     [
         {"object_id": new_id()}, {"object_id": None}, {"record_id": new_id()}, {"action": "document.shown"},
-        {"outcome": "refused", "reason": "document_not_found"}, {"account_id": new_id()},
+        {"account_id": new_id()},
         {"professional_id": new_id()}, {"session_id": new_id()}, {"object_type": "version"},
     ],
 )  # fmt: skip

@@ -42,6 +42,44 @@ def test_a_person_logs_in_with_password_and_code(front: Front) -> None:
     assert (opened[0]["patient_id"], opened[0]["session_id"]) == (who.patient_id, me.session_id)
 
 
+def test_a_log_in_whose_answer_died_with_its_worker_gives_the_same_session(front: Front) -> None:
+    who = front.member(front.professional(), "professional")
+    challenge_id = front.challenge(who)
+    said = {"challenge_id": challenge_id, "code": front.mail(challenge_id)["code"]}
+    asked = who.at()
+    lost = front.ask("confirm_log_in", asked, **said)
+    again = front.ask("confirm_log_in", replace(asked, redelivered=True), **said)
+    assert again["session_id"] == lost["session_id"] and again["refresh_token"] != lost["refresh_token"]
+    me = front.caller_of(again["access_token"])
+    assert [one["session_id"] for one in front.ask("list_sessions", me)["sessions"]] == [me.session_id]
+    assert front.ask("refresh", who.at(), refresh_token=again["refresh_token"])["session_id"] == me.session_id
+    told = [(t["session_id"], t["professional_id"]) for t in front.traces(who.address, "session.opened")]
+    assert told == [(me.session_id, who.professional_id)] * 2  # the second says so, and audit keeps one
+
+
+@pytest.mark.parametrize("other", [{"redelivered": True}, {}])
+def test_a_code_that_another_request_used_opens_nothing_though_its_worker_died(
+    front: Front, other: dict[str, Any]
+) -> None:
+    who = front.member(front.patient())
+    challenge_id = front.challenge(who)
+    said = {"challenge_id": challenge_id, "code": front.mail(challenge_id)["code"]}
+    asked = who.at()
+    front.ask("confirm_log_in", asked, **said)
+    again = replace(who.at(), **other) if other else asked
+    refused(OneTimeCodeRefused, lambda: front.ask("confirm_log_in", again, **said))
+
+
+def test_a_session_that_ended_meanwhile_is_not_opened_by_the_request_done_again(front: Front) -> None:
+    who = front.member(front.patient())
+    challenge_id = front.challenge(who)
+    said = {"challenge_id": challenge_id, "code": front.mail(challenge_id)["code"]}
+    asked = who.at()
+    lost = front.ask("confirm_log_in", asked, **said)
+    front.ask("log_out", front.caller_of(lost["access_token"]))
+    refused(OneTimeCodeRefused, lambda: front.ask("confirm_log_in", replace(asked, redelivered=True), **said))
+
+
 def test_wrong_passwords_and_unknown_people_are_refused_alike_at_the_price_of_one_hash(front: Front) -> None:
     known = front.member(front.patient())
     letter_only = front.patient()

@@ -130,6 +130,20 @@ def test_a_card_and_its_pin_open_a_session_in_the_capacity_chosen(desk: Desk, fr
     assert product.product == "smartcard" and product.last_used_at is not None
 
 
+def test_a_journey_finished_again_by_the_request_whose_worker_died_gives_the_same_session(
+    desk: Desk, front: Front
+) -> None:
+    who, card = desk.owner()
+    begun = desk.begin(who)
+    desk.walk(begun, card)
+    said, asked = {"flow_id": begun["flow_id"], "log_in_token": begun["log_in_token"]}, who.at()
+    lost = front.ask("finish_luxtrust_log_in", asked, **said)
+    again = front.ask("finish_luxtrust_log_in", replace(asked, redelivered=True), **said)
+    assert again["session_id"] == lost["session_id"] and again["refresh_token"] != lost["refresh_token"]
+    for other in (asked, replace(who.at(), redelivered=True)):
+        refused(LogInRefused, lambda other=other: front.ask("finish_luxtrust_log_in", other, **said))
+
+
 def test_the_issuers_name_for_a_person_is_stored_nowhere(desk: Desk, front: Front) -> None:
     _, card = desk.owner()
     with front.sessions.transaction() as session:

@@ -48,6 +48,7 @@ def test_accounts_sessions_and_running_activations_of_the_first_release_live_on(
             "select channel || sent from challenges": "email1",
             "select factors from sessions": "password email",
             "select authenticated_at = started_at and last_used_at = started_at from sessions": True,
+            "select opened_by is null from sessions": True,
         }.items():
             assert connection.scalar(sa.text(query)) == expected, query
 

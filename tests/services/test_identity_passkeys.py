@@ -91,6 +91,20 @@ def test_a_device_once_added_logs_its_owner_in_without_password_and_code(owner: 
     assert device["last_used_at"] is None and listed["last_used_at"] is not None
 
 
+def test_a_device_that_is_shown_again_by_the_request_whose_worker_died_gives_the_same_session(
+    owner: Owner, front: Front
+) -> None:
+    owner.add()
+    begun = owner.options()
+    said = {"ceremony_id": begun["ceremony_id"], "credential": owner.device.get(begun["public_key"])}
+    asked = owner.who.at()
+    lost = front.ask("log_in_with_passkey", asked, **said)
+    again = front.ask("log_in_with_passkey", replace(asked, redelivered=True), **said)
+    assert again["session_id"] == lost["session_id"] and again["refresh_token"] != lost["refresh_token"]
+    for other in (asked, replace(owner.who.at(), redelivered=True)):
+        refused(PasskeyRefused, lambda other=other: front.ask("log_in_with_passkey", other, **said))
+
+
 def test_the_options_name_nobody_and_ask_for_the_owner_to_be_verified(owner: Owner, front: Front) -> None:
     begun = front.ask("start_passkey", owner.caller)["public_key"]
     assert begun["authenticatorSelection"] == {

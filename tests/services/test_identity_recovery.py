@@ -25,7 +25,7 @@ from services.identity.models_factors import LuxTrustProduct, Passkey
 from services.refusals import InvalidInput, Refusal, SessionEnded, TooManyTries
 from services.tokens import Caller
 from tests import builders
-from tests.builders import context
+from tests.builders import caller, context
 from tests.services.identity_house import KEY, Front, Person, counting, refused
 
 NEW_PASSWORD = "quatre hérissons bleus"
@@ -194,6 +194,37 @@ def test_a_new_password_voids_the_links_still_on_their_way(front: Front) -> None
     me = front.caller_of(tokens["access_token"])
     front.ask("change_password", me, current_password=NEW_PASSWORD, password=f"{NEW_PASSWORD} deux")
     refused(PasswordResetRefused, lambda: follow(front, found))
+
+
+def test_a_link_dies_with_the_address_it_was_sent_to(front: Front) -> None:
+    who, me = owner(front)
+    fresh = f"neu.{new_id()}@example.lu"
+    challenge_id = front.ask("add_account_contact", me, kind="email", value=fresh)["challenge_id"]
+    front.ask("prove_account_contact", me, challenge_id=challenge_id, code=front.mail(challenge_id)["code"])
+    found = link(front, who)
+    held = {one["value"]: one["contact_id"] for one in front.ask("describe_account", me)["contacts"]}
+    front.ask("remove_contact", me, contact_id=held[who.email])
+    refused(PasswordResetRefused, lambda: follow(front, found))
+    assert front.ask("describe_account", me)["contacts"]
+
+
+def test_a_link_is_left_good_by_the_removal_of_a_telephone(front: Front) -> None:
+    who, me = owner(front)
+    mobile = add_mobile(front, me)
+    found = link(front, who)
+    held = {one["value"]: one["contact_id"] for one in front.ask("describe_account", me)["contacts"]}
+    front.ask("remove_contact", me, contact_id=held[mobile])
+    follow(front, found)
+
+
+def test_a_link_of_before_a_lock_is_worth_nothing_when_it_is_lifted(front: Front) -> None:
+    who, _ = owner(front)
+    found = link(front, who)
+    agency = caller("agent")
+    front.ask("lock_account", agency, matricule=who.matricule, cause="lost_device")
+    front.ask("unlock_account", agency, matricule=who.matricule)
+    refused(PasswordResetRefused, lambda: follow(front, found))
+    follow(front, link(front, who))
 
 
 def test_a_locked_account_is_not_opened_by_a_link_of_before(front: Front) -> None:

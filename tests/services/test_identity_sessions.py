@@ -54,6 +54,32 @@ def test_a_refresh_token_used_twice_ends_the_session_for_both_holders(front: Fro
     assert len(front.traces(who.address, "session.opened", "refresh_refused")) == 2
 
 
+def test_a_refresh_whose_answer_died_with_its_worker_is_done_again(front: Front) -> None:
+    who = front.member(front.professional(), "professional")
+    given = front.log_in(who)
+    asked = who.at()
+    lost = front.ask("refresh", asked, refresh_token=given["refresh_token"])
+    for _ in range(2):
+        again = front.ask("refresh", replace(asked, redelivered=True), refresh_token=given["refresh_token"])
+        assert again["session_id"] == given["session_id"] and again["refresh_token"] != lost["refresh_token"]
+    assert front.ask("refresh", who.at(), refresh_token=again["refresh_token"])["access_token"]
+    front.ask("describe_account", front.caller_of(again["access_token"]))
+    assert front.traces(who.address, "session.ended") == []
+
+
+@pytest.mark.parametrize("other", [{"redelivered": True}, {"redelivered": True, "request_id": new_id()}, {}])
+def test_a_refresh_token_of_another_request_ends_the_session_though_its_worker_died(
+    front: Front, other: dict[str, Any]
+) -> None:
+    who = front.member(front.patient())
+    given = front.log_in(who)
+    asked = who.at()
+    front.ask("refresh", asked, refresh_token=given["refresh_token"])
+    again = replace(who.at(), **other) if other else asked  # the same request, if nobody died over it, is no repeat
+    refused(RefreshRefused, lambda: front.ask("refresh", again, refresh_token=given["refresh_token"]))
+    assert [t["purpose"] for t in front.traces(who.address, "session.ended")] == ["refresh_token_reused"]
+
+
 def test_of_many_who_present_one_refresh_token_at_most_one_gets_tokens(front: Front) -> None:
     who = front.member(front.patient())
     given = front.log_in(who)

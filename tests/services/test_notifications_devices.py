@@ -252,7 +252,7 @@ def test_a_person_has_a_bounded_number_of_devices_and_may_renew_one_of_them(lobb
 @pytest.mark.parametrize(
     "endpoint",
     ["https://10.0.0.1/push", "https://[fd00::1]/push", "https://169.254.169.254/latest", "http://localhost/push",
-     "https://192.168.1.1:8443/", "ftp://example.lu/", "https://user@example.lu/", "no address"],
+     "https://192.168.1.1:8443/", "ftp://example.lu/", "https://user@example.lu/", "no address", "https://a..lu/"],
 )  # fmt: skip
 def test_an_address_inside_is_refused_and_nobody_speaks_to_it(lobby: Lobby, endpoint: str) -> None:
     me = patient()

@@ -44,13 +44,16 @@ def test_a_request_arrives_as_it_was_given_and_its_answer_comes_back(receiver: R
         "", "http://example.lu/", "ftp://example.lu/", "https://", "https:///path", "https://user:pw@example.lu/",
         "https://example.lu/#part", "https://example.lu/ a", "https://example.lu/\r\nHost: other", "https://é.lu/",
         "https://example.lu:0/", "https://example.lu:99999/", "https://example.lu/" + "a" * 2000, "https://[::1/",
-        "javascript:alert(1)", "https://example.lu/\t",
+        "javascript:alert(1)", "https://example.lu/\t", "https://a..lu/", "https://.lu/",
+        f"https://{'a' * 64}.lu/",
     ],
 )  # fmt: skip
 def test_what_is_no_https_address_is_refused(outward: Outward, url: str) -> None:
     with pytest.raises(OutwardRefused) as refused:
         outward.post(url, b"", {})
     assert refused.value.code == "url"
+    with pytest.raises(OutwardRefused):
+        outward.check(url)
 
 
 INNER = [

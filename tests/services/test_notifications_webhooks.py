@@ -94,8 +94,11 @@ def test_whoever_answers_is_asked_first_and_there_is_no_credential(office: Offic
 
 @pytest.mark.parametrize(
     ("url", "cause"),
-    [("http://example.lu/", "url"), ("https://10.0.0.1/", "address"), ("https://localhost:1/", "unreachable")],
-)
+    [
+        ("http://example.lu/", "url"), ("https://a..lu/", "url"), ("https://10.0.0.1/", "address"),
+        ("https://localhost:1/", "unreachable"),
+    ],
+)  # fmt: skip
 def test_an_address_that_cannot_be_sent_to_makes_no_subscription(
     office: Office, receiver: Receiver, url: str, cause: str
 ) -> None:

@@ -100,7 +100,10 @@ class Outward:
         """The address to connect to: what the name resolves to, all of it public."""
         host = parts.hostname
         assert host is not None
-        found = socket.getaddrinfo(host, parts.port or 443, type=socket.SOCK_STREAM)
+        try:
+            found = socket.getaddrinfo(host, parts.port or 443, type=socket.SOCK_STREAM)
+        except UnicodeError:  # a label that is empty, or longer than any name's
+            raise OutwardRefused("url") from None
         for entry in found:
             if not self._may_reach(ipaddress.ip_address(str(entry[4][0]).partition("%")[0])):
                 raise OutwardRefused("address")  # one is enough: a name that leads both ways means no good
