@@ -5,7 +5,7 @@ A process without eventlet: psycopg2 cannot COPY under it.
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -84,7 +84,10 @@ def alone(sessions: Sessions) -> Iterator[bool]:
         try:
             yield won
         finally:
-            connection.invalidate()  # the lock is the connection's, and goes with it
+            # The lock is the connection's and goes with it, but the database may see that a moment later.
+            with suppress(sa.exc.SQLAlchemyError):
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(lock)))
+            connection.invalidate()
 
 
 def find(session: Session, kind: str, digest: bytes) -> Progress | None:

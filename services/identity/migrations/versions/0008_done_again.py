@@ -8,5 +8,5 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    op.add_column("sessions", sa.Column("opened_by", sa.Text()))
-    op.add_column("refresh_tokens", sa.Column("used_by", sa.Text()))
+    op.add_column("sessions", sa.Column("opened_by", sa.String()))
+    op.add_column("refresh_tokens", sa.Column("used_by", sa.String()))
