@@ -160,6 +160,19 @@ class PatientMatriculeChanged:
 
 
 @dataclass(frozen=True)
+class PatientCameOfAge:
+    """A patient who was a minor by their sheet is none by the sheet as it was corrected: what ends at majority ends.
+
+    Nobody is told of a birthday that was foreseen: whoever has something end then was told the moment.
+    """
+
+    type: ClassVar[str] = "patient_came_of_age.v1"
+    subject: ClassVar[str | None] = "patient_id"
+
+    patient_id: str
+
+
+@dataclass(frozen=True)
 class PatientsMerged:
     """Two patients were found to be one person: the survivor speaks for both, and both ids keep resolving.
 
@@ -224,6 +237,7 @@ EVENTS: tuple[type, ...] = (
     ProfessionalUpdated,
     LicenceWithdrawn,
     PatientMatriculeChanged,
+    PatientCameOfAge,
     PatientsMerged,
     PatientsUnmerged,
     RecordOpeningsDue,

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from services.bus import emit
+from services.bus import emit, emit_all
 from services.db import new_id, rfc3339
 from services.directory import store_load_patients as store
-from services.directory.contract import PatientsLoaded, RecordOpeningsDue
+from services.directory.contract import PatientCameOfAge, PatientsLoaded, RecordOpeningsDue
 from services.directory.rules_load import Good, Refused
 from services.directory.rules_load_sheets import patient_sheet, patient_text
+from services.directory.rules_majority import came_of_age
 from services.directory.rules_sheets import PatientSheet, changes_between, is_patient
 from services.directory.store_load import Counts, Progress
 from services.directory.store_load_patients import Changed, Known, Pair
@@ -51,6 +52,8 @@ def load_patients(session: Session, lines: Sequence[Good], software: str, at: da
         work.sort_in(line)
     store.add(session, [(patient_id, line.text) for patient_id, line in work.new], software, at)
     store.change(session, work.changed, software, at)
+    of_age = [patient_id for patient_id, before, after in work.born_otherwise if came_of_age(before, after, at)]
+    emit_all(session, [PatientCameOfAge(patient_id) for patient_id in of_age])
     store.claim_matricules(session, work.matricules, at)
     store.claim_numbers(session, work.numbers, at)
     if work.new:
@@ -76,6 +79,7 @@ class _Work:
         self.step = Step()
         self.new: list[tuple[str, Good]] = []
         self.changed: list[Changed] = []
+        self.born_otherwise: list[tuple[str, date, date]] = []
         self.stay: list[str] = []
         self.matricules: list[tuple[str, str]] = []
         self.numbers: list[tuple[str, Pair]] = []
@@ -138,6 +142,8 @@ class _Work:
             return
         self._stays(known)
         changes = changes_between(old, new)
+        if old.birth_date != new.birth_date:
+            self.born_otherwise.append((known.patient_id, old.birth_date, new.birth_date))
         if changes:
             self.changed.append(Changed(known.patient_id, known.version, patient_text(new), changes))
             self._claim(known.patient_id, more)

@@ -16,3 +16,8 @@ def majority_at(birth_date: date) -> datetime:
     except ValueError:  # the 29 February of a year that has none
         day = date(year, 3, 1)
     return datetime(day.year, day.month, day.day, tzinfo=HERE).astimezone(UTC)
+
+
+def came_of_age(before: date, after: date, at: datetime) -> bool:
+    """Whether who was a minor by the former birth date is of age by the corrected one."""
+    return majority_at(after) <= at < majority_at(before)

@@ -17,6 +17,7 @@ from services.directory import (
     contract,
     rules,
     rules_duplicates,
+    rules_majority,
     rules_sheets,
     store_patients,
     store_professionals,
@@ -203,6 +204,8 @@ class Sheets(Desk):
         if not changes:
             return _version(stored)
         version = store_sheets.write_changes(session, stored, new, changes, caller, at)
+        if rules_majority.came_of_age(stored.sheet.birth_date, new.birth_date, at):
+            emit(session, contract.PatientCameOfAge(patient_id=stored.patient_id))
         if rules_duplicates.is_compared_by(change.field for change in changes):
             self._look_for_duplicates(session, stored.patient_id)
         return _version(StoredSheet(stored.patient_id, version, new))

@@ -130,6 +130,7 @@ SUBSCRIPTIONS: dict[tuple[str, str], str] = {
     ("directory", "professional_updated.v1"): "on_professional_updated",
     ("directory", "licence_withdrawn.v1"): "on_licence_withdrawn",
     ("directory", "record_openings_due.v1"): "on_record_openings_due",
+    ("directory", "patient_came_of_age.v1"): "on_patient_came_of_age",
     ("directory", "patients_merged.v1"): "on_patients_merged",
     ("directory", "patients_unmerged.v1"): "on_patients_unmerged",
 }

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from services.audit.contract import traced
-from services.bus import Service, emit, rpc, rpc_system
+from services.bus import Received, Service, emit, on, rpc, rpc_system
 from services.db import now, once, remember, rfc3339
+from services.directory.contract import PatientCameOfAge
 from services.dossier import (
     contract,
     rules,
@@ -185,6 +186,18 @@ class Representatives(Service):
             found = store_representatives.of_record(session, record_id)
             reached = rules_representatives.letter_recipients(tables_at(at), found, record.patient_id, at)
         return {"patient_ids": reached, "holder_id": record.patient_id}
+
+    @on("directory", PatientCameOfAge)
+    def on_patient_came_of_age(self, session: Session, event: Received) -> None:
+        """Ends what ends at majority, where the holder is of age after all; it is told as any end that was foreseen.
+
+        [domain, Words]
+        """
+        at = now()
+        for_minors = [kind.kind for kind in tables_at(at).representative_kinds.values() if not kind.for_adults]
+        ended = store_representatives.end_at_majority(session, event.data.patient_id, for_minors, at)
+        over = [(representative_id, record_id, at) for representative_id, record_id in ended]
+        store_deadlines.put_many(session, store_representatives.OVER, over)
 
 
 def representation_over(session: Session, due: Due, at: datetime) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from services.db import new_id
 from services.dossier.models import Record
 from services.dossier.models_entourage import Representative, Sitting
+from services.dossier.rules_representatives import MAJORITY
 from services.dossier.store import leads_nowhere
 from services.dossier.store_holders import SPEAKS
 
@@ -111,6 +112,29 @@ def end(session: Session, record_id: str, representative_id: str, account_id: st
         .returning(Representative.patient_id)
     )
     return session.scalar(ended)
+
+
+def end_at_majority(
+    session: Session, patient_id: str, for_minors: Sequence[str], at: datetime
+) -> Sequence[tuple[str, str]]:
+    """Has what was to end when this holder comes of age end now, and what there is for minors alone: ids and records.
+
+    for_minors: the kinds that there are for minors alone.
+    """
+    held = sa.select(Record.record_id).where(Record.patient_id == patient_id, Record.state != "deleted")
+    record_ids = session.scalars(held.order_by(Record.record_id).with_for_update(key_share=True)).all()
+    ended = (
+        sa.update(Representative)
+        .where(
+            Representative.record_id.in_(record_ids),
+            Representative.ended_at.is_(None),
+            sa.or_(Representative.until.is_(None), Representative.until > at),
+            sa.or_(Representative.until_cause == MAJORITY, Representative.kind.in_(for_minors)),
+        )
+        .values(until=at, until_cause=MAJORITY)
+        .returning(Representative.representative_id, Representative.record_id)
+    )
+    return [(row.representative_id, row.record_id) for row in session.execute(ended)]
 
 
 def over(session: Session, representative_id: str, at: datetime) -> Any | None:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+import sqlalchemy as sa
 
+from services.directory import store_load
 from services.directory.rules_blocking import stored_keys
 from tests.builders import House, any_matricule, caller
 from tests.services.load_files import Loader, changed, people, professionals, write_csv, write_ndjson
@@ -190,6 +192,29 @@ def test_a_file_may_begin_with_a_mark_and_end_its_lines_as_windows_does(loader: 
     lines.write_bytes(b"\xef\xbb\xbf" + lines.read_bytes())
     loader.load("patients", lines)
     assert loader.counts()["added"] == 5
+
+
+def test_a_load_gives_its_place_back_before_its_connection_ends(
+    loader: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = ("select 1 from pg_locks where locktype = 'advisory'"
+            " and database = (select oid from pg_database where datname = current_database())")  # fmt: skip
+    monkeypatch.setattr(sa.Connection, "invalidate", lambda *_: None)  # the pool keeps it, and the database sees no end
+    with store_load.alone(loader.sessions) as won:
+        assert won and len(loader.rows(held)) == 1
+    assert loader.rows(held) == []
+
+
+def test_a_load_tells_of_minors_who_are_of_age_after_all(loader: Loader, tmp_path: Path) -> None:
+    everyone = [changed(person, birth_date="2019-03-05") for person in people(4)]
+    loader.load("patients", write_csv(tmp_path / "before.csv", everyone))
+    births = ("1990-03-05", "2018-03-05", "1989-12-31", "2019-03-05")
+    after = [changed(person, birth_date=born) for person, born in zip(everyone, births, strict=True)]
+    loader.load("patients", write_csv(tmp_path / "after.csv", after))
+    assert loader.counts()["changed"] == 3
+    adults = loader.rows("select patient_id::text from patients where birth_date < '2000-01-01'")
+    told = [event["patient_id"] for event in events(loader, "patient_came_of_age.v1")]
+    assert len(told) == 2 and {(one,) for one in told} == {tuple(row) for row in adults}
 
 
 def test_an_affiliation_feed_asks_for_a_record_for_the_new_and_for_those_who_may_have_none(

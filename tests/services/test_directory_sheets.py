@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from services.db import new_id, plumbing
+from services.db import new_id, now, plumbing
 from services.directory.contract import IdentifierTaken, PatientExists, PersonNotFound
 from services.directory.models import Matricule, Patient, PatientChange, PatientIdentifier, Professional, metadata
 from services.directory.rules import check_digits
@@ -390,6 +390,20 @@ def test_a_differing_birth_date_is_flagged_until_an_agent_has_seen_a_document(ho
     ]  # fmt: skip
     [trace] = [each for each in told(house, "access_traced.v1") if each["action"] == "identity.checked"]
     assert (trace["object_id"], trace["object_type"], trace["purpose"]) == (patient_id, "patient", "residence_permit")
+
+
+def test_a_minor_who_is_of_age_after_all_is_told_of_without_the_day(house: House) -> None:
+    today = now().date()
+    minor, adult = today.replace(year=today.year - 10, day=1), today.replace(year=today.year - 30, day=1)
+    patient_id = register(house, birth_date=minor.isoformat())
+    change(house, patient_id, birth_date=(minor - timedelta(days=400)).isoformat(), birth_name="Autre")
+    change(house, patient_id, mobile="+352621999888")
+    assert told(house, "patient_came_of_age.v1") == []
+    change(house, patient_id, birth_date=adult.isoformat())
+    change(house, patient_id, birth_date=(adult - timedelta(days=1)).isoformat())
+    assert told(house, "patient_came_of_age.v1") == [{"patient_id": patient_id}]
+    change(house, patient_id, birth_date=minor.isoformat())
+    assert len(told(house, "patient_came_of_age.v1")) == 1
 
 
 def test_a_check_against_no_known_document_is_none(house: House) -> None:

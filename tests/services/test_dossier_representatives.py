@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from services.db import new_id, now, rfc3339
+from services.directory.contract import PatientCameOfAge
 from services.dossier import models
 from services.dossier.models_entourage import Representative
 from services.refusals import InvalidInput
@@ -224,6 +225,38 @@ def test_the_parent_of_somebody_who_came_of_age_acts_no_more_the_holder_does(hom
     )
     assert refusal_code(refused) == "record_not_found"
     assert home.dossier.circle(home.holder, record_id=home.record) == {"members": []}
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "goes_on"),
+    [
+        ("parent", {}, False), ("guardian", {}, False),
+        ("parent", {"until": rfc3339(now() + timedelta(days=30))}, False),
+        # of an adult there are guardians too, and whoever the holder named
+        ("guardian", {"until": rfc3339(now() + timedelta(days=30))}, True), ("guardian", {"majority_at": None}, True),
+        ("mandatary", {}, True),
+    ],
+)  # fmt: skip
+def test_what_ends_at_majority_ends_when_the_holder_is_of_age_after_all(
+    home: Home, kind: str, given: dict[str, Any], goes_on: bool
+) -> None:
+    who, recorded = home.represented_by(kind, **given)
+    home.house.hear("directory", PatientCameOfAge(new_id()))
+    assert home.grounds(who) == ["legal_representative"]
+    for _ in range(2):
+        home.house.hear("directory", PatientCameOfAge(str(home.holder.patient_id)))
+        assert home.grounds(who) == (["legal_representative"] if goes_on else [])
+    home.time_passes(now() + SECOND)
+    told = [(event["grant_id"], event["cause"]) for event in home.house.events("grant_ended.v1")]
+    assert told == ([] if goes_on else [(recorded, "majority")])
+
+
+def test_who_ended_before_the_holder_was_of_age_after_all_is_told_of_no_more(home: Home) -> None:
+    _, recorded = home.represented_by()
+    home.dossier.end_representative(home.house.agent, record_id=home.record, representative_id=recorded)
+    home.house.hear("directory", PatientCameOfAge(str(home.holder.patient_id)))
+    home.time_passes(now() + 2 * COMES_OF_AGE)
+    assert [event["cause"] for event in home.house.events("grant_ended.v1")] == ["agency"]
 
 
 # --- together only ----------------------------------------------------------------------------------------------------
